@@ -1,0 +1,32 @@
+"""The declaration `site.yaml`: schema, reader, template."""
+
+from curate.config.load import load_site, parse_site
+from curate.config.schema import (
+    EvaluationConfig,
+    FramesConfig,
+    LabelsConfig,
+    ModelConfig,
+    PolicyConfig,
+    ScanConfig,
+    SiteConfig,
+    SliceConfig,
+    SplitConfig,
+    TrainConfig,
+)
+from curate.config.template import site_template
+
+__all__ = [
+    "EvaluationConfig",
+    "FramesConfig",
+    "LabelsConfig",
+    "ModelConfig",
+    "PolicyConfig",
+    "ScanConfig",
+    "SiteConfig",
+    "SliceConfig",
+    "SplitConfig",
+    "TrainConfig",
+    "load_site",
+    "parse_site",
+    "site_template",
+]

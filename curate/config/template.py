@@ -1,0 +1,73 @@
+"""The commented site.yaml that `curate init` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+__all__ = ["site_template"]
+
+
+def site_template(site: str, classes: Sequence[str], camera: str) -> str:
+    """A site.yaml in which everything but names and classes is a comment that shows the default."""
+    quoted = ", ".join(json.dumps(name, ensure_ascii=False) for name in classes)
+    return f"""\
+# What this camera looks at and how its detector is made. Only `classes` is needed: every commented line
+# shows the default. `curate init --help` and docs/site-yaml.md explain the keys.
+
+site: {json.dumps(site, ensure_ascii=False)}
+camera: {json.dumps(camera, ensure_ascii=False)}
+classes: [{quoted}]
+
+# database: null            # default: SQLite in .crossguard/; or postgresql+psycopg://user@host/name
+
+# frames:                   # how frames are taken from recordings
+#   every_seconds: 0.5      # one frame in so many seconds (by time) ...
+#   every_n: null           # ... or every n-th frame; when given it takes precedence
+#   jpeg_quality: 95        # video frames are stored as JPEG
+#   max_pixels: 64000000    # larger images are refused (decompression bombs)
+
+# labels:
+#   working: cheap          # the label source that is curated and trained on
+#   prelabel_score: 0.05    # `curate prelabel` keeps the generic detector's boxes above this score
+
+# policy:                   # what the labels hold; what they leave out is ignored in scoring, loss and metric
+#   min_height: 8           # smaller objects (pixels) are not labelled
+#   min_area: 40            # square pixels
+#   occluded: label         # label | ignore: objects flagged as occluded
+#   far_zone: []            # polygons [[x, y], ...] in which nobody labels: too far away
+#   ignore_regions: []      # polygons in which nobody can tell: reflections, screens, a hedge
+
+# slices: []                # named subsets, scored on their own, for example
+#   - {{name: crossing, region: [[100, 200], [400, 200], [400, 300], [100, 300]]}}
+#   - {{name: far people, label: person, max_height: 50}}
+
+# split:
+#   block_seconds: 5        # neighbouring frames are near-duplicates: folds and intervals go by time block
+#   gap_seconds: 1          # frames this close to another fold's block are left out of its training
+#   folds: 2                # out-of-fold detectors that judge labels they have not seen
+#   gold_share: 0.25        # share of the footage that `curate gold create` sets aside
+
+# model:
+#   input_size: 416         # long side of the detector's input, a multiple of 32
+#   background_channels: false  # feed the difference to the empty scene as well
+#   mask_head: true
+
+# train:
+#   steps: 120              # fixed, so that before and after are comparable
+#   fold_steps: 80          # for the out-of-fold detectors of a scan
+#   batch_size: 4
+#   learning_rate: 0.0003
+#   seed: 0
+#   device: auto            # auto | cpu | cuda
+
+# scan:
+#   neighbours: 10          # crops compared with each label
+#   min_probability: 0.05   # less likely errors do not enter the queue
+#   max_issues_per_type: 100000
+
+# evaluation:
+#   score: 0.3              # operating point of the precision
+#   recalls: [0.85, 0.9, 0.92]  # false alarms per frame are told at these
+#   resamples: 2000         # of the 95 % interval
+"""
