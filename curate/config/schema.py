@@ -53,14 +53,14 @@ class FramesConfig(_Strict):
     every_seconds: float | None = Field(default=0.5, gt=0, le=86400)
     every_n: int | None = Field(default=None, ge=1, le=1_000_000)
     jpeg_quality: int = Field(default=95, ge=50, le=100)
-    max_pixels: int = Field(default=64_000_000, ge=1_000, le=1_000_000_000)
+    max_pixels: int = Field(default=64_000_000, ge=1_000, le=178_000_000)
 
 
 class LabelsConfig(_Strict):
     """Where the labels that are being curated come from."""
 
     working: Name = "cheap"
-    prelabel_score: float = Field(default=0.05, ge=0.01, le=0.95)
+    prelabel_score: float = Field(default=0.3, ge=0.01, le=0.95)
 
 
 class PolicyConfig(_Strict):
@@ -117,6 +117,7 @@ class ScanConfig(_Strict):
     """How label errors are looked for."""
 
     neighbours: int = Field(default=10, ge=1, le=200)
+    retrain_share: float = Field(default=0.1, ge=0, le=1)
     min_probability: float = Field(default=0.05, ge=0, le=1)
     max_issues_per_type: int = Field(default=100_000, ge=1)
 

@@ -29,7 +29,7 @@ classes: [{quoted}]
 
 # labels:
 #   working: cheap          # the label source that is curated and trained on
-#   prelabel_score: 0.05    # `curate prelabel` keeps the generic detector's boxes above this score
+#   prelabel_score: 0.3    # `curate prelabel` keeps the generic detector's boxes above this score
 
 # policy:                   # what the labels hold; what they leave out is ignored in scoring, loss and metric
 #   min_height: 8           # smaller objects (pixels) are not labelled
@@ -63,6 +63,7 @@ classes: [{quoted}]
 
 # scan:
 #   neighbours: 10          # crops compared with each label
+#   retrain_share: 0.1      # judges are trained anew when more of their labels than this have changed
 #   min_probability: 0.05   # less likely errors do not enter the queue
 #   max_issues_per_type: 100000
 

@@ -108,22 +108,36 @@ def polygons_bbox(polygons: Sequence[Polygon]) -> BoxTuple:
 
 
 def polygons_to_mask(polygons: Sequence[Polygon], height: int, width: int) -> MaskArray:
-    """Rasterise to (height, width); each ring as COCO does it, holes cut out, parts united."""
-    from faster_coco_eval.core import mask as mask_api
+    """Rasterise to (height, width); each ring as COCO does it, holes cut out, parts united.
 
+    Raises:
+        FormatError: A ring has fewer than three points or a coordinate is not finite.
+    """
     result = np.zeros((height, width), bool)
-
-    def fill(ring: Ring) -> MaskArray:
-        flat = np.asarray(ring, float).ravel().tolist()
-        packed = mask_api.frPyObjects([flat], height, width)
-        return np.asarray(mask_api.decode(packed)[..., 0], bool)
-
     for polygon in polygons:
-        part = fill(polygon.exterior)
+        part = _fill(polygon.exterior, height, width)
         for hole in polygon.holes:
-            part &= ~fill(hole)
+            part &= ~_fill(hole, height, width)
         result |= part
     return result
+
+
+def _fill(ring: Ring, height: int, width: int) -> MaskArray:
+    from faster_coco_eval.core import mask as mask_api
+
+    points = np.asarray(ring, float)
+    if len(points) < 3:
+        raise FormatError(f"a polygon ring needs at least three points, got {len(points)}")
+    if not np.isfinite(points).all():
+        raise FormatError("a polygon's coordinates must be finite numbers")
+    # The C code walks along every edge pixel by pixel in 32-bit integers: what lies a whole frame away
+    # from the frame is cut off before.
+    if (np.abs(points - (width / 2, height / 2)) > 1.5 * max(width, height, 1)).any():
+        shape = shapely.make_valid(ShapelyPolygon(ring))
+        kept = polygons_from_shapely(shapely.intersection(shape, shapely_box(-1, -1, width + 1, height + 1)))
+        return polygons_to_mask(kept, height, width)
+    packed = mask_api.frPyObjects([points.ravel().tolist()], height, width)
+    return np.asarray(mask_api.decode(packed)[..., 0], bool)
 
 
 def mask_to_polygons(mask: MaskArray, *, tolerance: float = 0.0) -> tuple[Polygon, ...]:

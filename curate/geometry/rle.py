@@ -7,6 +7,7 @@ faster-coco-eval's (the C++ code of pycocotools' mask API).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ __all__ = [
     "rle_to_coco",
     "rle_to_mask",
 ]
+
+_MAX_PIXELS = 2**31 - 1
+"""The C code behind the string form counts in 32 bits."""
 
 
 def mask_to_rle(mask: MaskArray) -> Rle:
@@ -58,12 +62,18 @@ def rle_area(rle: Rle) -> int:
 
 def rle_to_bbox(rle: Rle) -> BoxTuple | None:
     """Tight box of the pixels inside, in pixel edges; None for an empty mask."""
-    mask = rle_to_mask(rle)
-    columns = np.flatnonzero(mask.any(0))
-    rows = np.flatnonzero(mask.any(1))
-    if not len(columns):
+    bounds = np.cumsum(np.asarray((0, *rle.counts), np.int64))
+    starts, stops = bounds[1:-1:2], bounds[2::2]
+    inside = stops > starts
+    starts, lasts = starts[inside], stops[inside] - 1
+    if not len(starts):
         return None
-    return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    # A run that goes on into the next column touches the foot of one column and the top of the next.
+    one_column = starts // rle.height == lasts // rle.height
+    top = np.where(one_column, starts % rle.height, 0).min()
+    foot = np.where(one_column, lasts % rle.height, rle.height - 1).max()
+    left, right = starts[0] // rle.height, lasts[-1] // rle.height
+    return (float(left), float(top), float(right + 1), float(foot + 1))
 
 
 def rle_to_coco(rle: Rle) -> dict[str, Any]:
@@ -84,17 +94,20 @@ def rle_from_coco(value: Any, *, item: str = "segmentation") -> Rle:
     """COCO's {"size": [h, w], "counts": list of runs or compressed str} to run lengths.
 
     Raises:
-        FormatError: The value is not such a mapping, or its runs do not fill the image.
+        FormatError: The value is not such a mapping, its runs do not fill the image, or the image has
+            2**31 pixels or more.
     """
     try:
-        height, width = (int(side) for side in value["size"])
+        height, width = (index(side) for side in value["size"])
         counts = value["counts"]
-        runs = _unpack_counts(counts) if isinstance(counts, str | bytes) else [int(run) for run in counts]
+        runs = _unpack_counts(counts) if isinstance(counts, str | bytes) else [index(run) for run in counts]
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise FormatError(
             'an RLE needs {"size": [height, width], "counts": runs or compressed string}', item=item
         ) from error
-    if height <= 0 or width <= 0 or any(run < 0 for run in runs) or sum(runs) != height * width:
+    if height <= 0 or width <= 0 or height * width > _MAX_PIXELS:
+        raise FormatError(f"an RLE of {height} x {width} pixels cannot be", item=item)
+    if any(run < 0 for run in runs) or sum(runs) != height * width:
         raise FormatError(
             f"run lengths must be >= 0 and sum to {height} x {width}, got {sum(runs)}", item=item
         )

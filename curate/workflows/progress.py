@@ -8,7 +8,7 @@ from typing import Protocol
 __all__ = ["Cancelled", "Quiet", "Reporter", "SubReporter", "eta_seconds"]
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it
+class Cancelled(Exception):
     """The user cancelled; what was finished is kept, and the same command goes on from there."""
 
 

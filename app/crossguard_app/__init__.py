@@ -1,0 +1,3 @@
+"""The web app of Crossguard: a Streamlit server for one project, bound to this machine."""
+
+__all__: list[str] = []

@@ -1,0 +1,74 @@
+// Small helpers to build elements. Text always goes in as text, never as HTML: names of classes and files
+// come from the user's data.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "class") node.setAttribute("class", value);
+    else if (name === "style" && typeof value === "object") Object.assign(node.style, value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  for (const child of children.flat(3)) {
+    if (child === undefined || child === null || child === false) continue;
+    node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return node;
+}
+
+export function h(tag, attributes, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+export function s(tag, attributes, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+export function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  return node;
+}
+
+export function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+const ICONS = {
+  previous: "M15 5l-7 7 7 7",
+  next: "M9 5l7 7-7 7",
+  select: "M5 3l14 8-6.5 1.5L9 19z",
+  box: "M4 6h16v12H4z",
+  polygon: "M5 9l7-5 8 6-4 9H8z",
+  undo: "M9 7L4 12l5 5M4 12h10a5 5 0 0 1 0 10h-2",
+  redo: "M15 7l5 5-5 5M20 12H10a5 5 0 0 0 0 10h2",
+  hide: "M2 12s4-7 10-7 10 7 10 7-4 7-10 7S2 12 2 12zM12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6",
+  fit: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  target: "M12 3v4M12 17v4M3 12h4M17 12h4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8",
+  check: "M4 12l5 5L20 6",
+  plus: "M12 5v14M5 12h14",
+  minus: "M5 12h14",
+};
+
+export function icon(name) {
+  return s(
+    "svg",
+    { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" },
+    s("path", { d: ICONS[name], fill: "none", stroke: "currentColor", "stroke-width": 1.8,
+      "stroke-linecap": "round", "stroke-linejoin": "round" }),
+  );
+}
+
+export function button(label, options = {}) {
+  const { hint, onclick, name, title, kind = "", disabled, picture } = options;
+  return h(
+    "button",
+    { type: "button", class: `button ${kind}`, "data-action": name, disabled, onclick,
+      title: title ?? (hint ? `${label} (${hint})` : label), "aria-label": title ?? label },
+    picture && icon(picture),
+    label && h("span", { class: "text" }, label),
+    hint && h("kbd", { "aria-hidden": "true" }, hint),
+  );
+}

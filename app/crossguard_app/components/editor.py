@@ -1,0 +1,58 @@
+"""The editor with the queue: one component of plain ES modules and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from crossguard_app.routes import asset_url
+
+__all__ = ["editor", "outbox_of"]
+
+_FOLDER = Path(__file__).parent
+_STATE = "sync"
+
+
+def loader(module: str) -> str:
+    """The script that Streamlit runs: it fetches the real module, whose imports then work as written."""
+    return (
+        f'const module = await import(new URL("{asset_url(module)}", window.location.origin));\n'
+        "export default module.default;\n"
+    )
+
+
+@lru_cache(maxsize=1)
+def _component() -> Any:
+    return st.components.v2.component(
+        "crossguard_editor",
+        css=(_FOLDER / "editor.css").read_text(encoding="utf-8"),
+        js=loader("main.js"),
+    )
+
+
+def outbox_of(key: str) -> Mapping[str, Any] | None:
+    """What the browser has sent so far, before or without the mount of this run."""
+    state = st.session_state.get(key)
+    value = state.get(_STATE) if isinstance(state, Mapping) else None
+    return value if isinstance(value, Mapping) else None
+
+
+def editor(key: str, data: Mapping[str, Any], on_sync: Callable[[], None]) -> Mapping[str, Any] | None:
+    """Show the editor.
+
+    Args:
+        key: Of this instance.
+        data: See `presenters.queue` and `presenters.frames`.
+        on_sync: Called before the script runs when the browser sent something.
+
+    Returns:
+        The browser's outbox: {"client", "operations", "at", "attempt"}. It must be taken in although `on_sync`
+        did so: what the browser sends again after a reconnect comes without a callback.
+    """
+    result = _component()(key=key, data=dict(data), on_sync_change=on_sync)
+    value = result.get(_STATE)
+    return value if isinstance(value, Mapping) else None

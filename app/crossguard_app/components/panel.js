@@ -1,0 +1,143 @@
+// The column beside the stage: the issue with its evidence and the verdicts, and the labels of the frame.
+
+import { button, h } from "./dom.js";
+import { hintOf } from "./keys.js";
+
+export class Panel {
+  constructor(bench) {
+    this.bench = bench;
+    this.root = h("aside", { class: "panel" });
+  }
+
+  toggleGroup() {
+    this.bench.grouped = !this.bench.grouped;
+    this.draw();
+  }
+
+  draw() {
+    const { bench } = this;
+    const { item, frame, issue } = bench;
+    const focus = this.root.getRootNode().activeElement?.dataset?.action;
+    this.root.replaceChildren();
+    if (!item) this.root.append(this.empty());
+    else if (!frame) this.root.append(h("p", { class: "quiet" }, "Loading the frame …"));
+    else if (issue) this.root.append(this.issueCard(issue), this.verdicts(issue), this.labels(frame));
+    else this.root.append(this.frameCard(frame), this.actions(frame), this.labels(frame));
+    if (focus) this.root.querySelector(`[data-action="${CSS.escape(focus)}"]`)?.focus();
+  }
+
+  empty() {
+    const { title, text, command } = this.bench.data.empty;
+    return h("div", { class: "empty" }, h("h3", {}, title), h("p", {}, text), command && h("code", {}, command));
+  }
+
+  issueCard(issue) {
+    const decided = this.bench.decision(issue.id);
+    return h("section", { class: "card", "data-issue": issue.id },
+      h("header", {},
+        h("span", { class: "type", "data-type": issue.type }, issue.title),
+        issue.label && this.chip(issue.label),
+        h("span", { class: "rank" }, issue.rank ?? "")),
+      h("p", { class: "explanation" }, issue.explanation),
+      h("div", { class: "meter", title: "Calibrated probability that this is an error" },
+        h("div", { class: "bar" }, h("i", { style: { width: `${Math.round(issue.probability * 100)}%` } })),
+        h("span", {}, `${Math.round(issue.probability * 100)} % likely an error`)),
+      issue.proposal.says && h("p", { class: "proposal" }, h("b", {}, "Proposal "), issue.proposal.says),
+      issue.numbers.length > 0 && h("details", { class: "evidence" }, h("summary", {}, "Evidence in numbers"),
+        h("dl", {}, issue.numbers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
+      decided && h("p", { class: "decided" }, `Decided: ${decided}. `,
+        button("Undo", { kind: "link", onclick: (event) => this.press(event, "undo") })));
+  }
+
+  chip(name) {
+    return h("span", { class: "chip" }, h("i", { style: { background: this.bench.color(name) } }), name);
+  }
+
+  press(event, command, argument) {
+    this.bench.run[command](argument);
+    this.bench.toolbar.back(event);
+  }
+
+  action(label, command, kind = "", disabled = false) {
+    return button(label, { name: command, hint: hintOf(command), kind, disabled,
+      onclick: (event) => this.press(event, command) });
+  }
+
+  verdicts(issue) {
+    const { bench } = this;
+    const decided = Boolean(bench.decision(issue.id));
+    const many = issue.group_id && issue.group_size > 1;
+    const all = many && bench.grouped ? ` all ${issue.group_size}` : "";
+    const none = issue.proposal.kind === "none";
+    return h("section", { class: "verdicts" },
+      many && h("label", { class: "group-toggle" },
+        h("input", { type: "checkbox", checked: bench.grouped, onchange: () => this.toggleGroup() }),
+        h("span", {}, `One answer for ${issue.group_size} labels at this place`), h("kbd", {}, hintOf("group"))),
+      h("div", { class: "pair" },
+        this.action(none ? "No proposal" : `Apply${all}`, "apply", "primary", decided || none),
+        this.action(`Keep${all}`, "keep", "", decided)),
+      h("div", { class: "pair" },
+        this.action(decided ? "Done, next" : "My edit, next", "submit"),
+        this.action("Skip", "skip", "", decided)),
+      h("div", { class: "pair" },
+        this.action("Delete label", "delete", "danger", !bench.selected),
+        this.action("Exclude frame", "exclude", "danger", bench.frame.excluded)),
+      this.classes());
+  }
+
+  // Classes as buttons: the new class of the selected label, or of the next drawn one.
+  classes() {
+    const { bench } = this;
+    const active = bench.selected?.label ?? bench.drawAs ?? null;
+    return h("div", { class: "classes", role: "group", "aria-label": bench.selected ? "Class of the label" : "Class to draw" },
+      bench.data.classes.map((entry, index) => h("button", { type: "button", class: "button class",
+        "aria-pressed": String(entry.name === active), "data-action": `class-${index}`,
+        onclick: (event) => this.press(event, "class", index) },
+      h("i", { style: { background: entry.color } }), h("span", { class: "text" }, entry.name),
+      index < 9 && h("kbd", {}, index + 1))));
+  }
+
+  frameCard(frame) {
+    return h("section", { class: "card" },
+      h("header", {}, h("span", { class: "type" }, "Frame"),
+        frame.excluded && h("span", { class: "flag" }, "excluded")),
+      h("p", { class: "frame-name" }, frame.name),
+      h("dl", { class: "facts" }, frame.facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+  }
+
+  actions(frame) {
+    const { selected } = this.bench;
+    const flag = (label, name) => {
+      const node = this.action(label, name, "toggle", !selected);
+      node.setAttribute("aria-pressed", String(Boolean(selected?.[name])));
+      return node;
+    };
+    return h("section", { class: "verdicts" },
+      this.classes(),
+      h("div", { class: "pair" }, flag("Partly hidden", "occluded"), flag("Ignore", "ignore")),
+      h("div", { class: "pair" },
+        this.action("Delete label", "delete", "danger", !selected),
+        this.action("Exclude frame", "exclude", "danger", frame.excluded)));
+  }
+
+  labels(frame) {
+    const { bench } = this;
+    const rows = frame.labels.map((label) => h("li", {},
+      h("button", { type: "button", class: "row", "aria-pressed": String(label.id === bench.selection),
+        "data-label": label.id, onclick: (event) => { bench.select(label.id); bench.toolbar.back(event); } },
+      h("i", { style: { background: bench.color(label.label) } }),
+      h("span", { class: "text" }, label.label),
+      h("small", {}, this.notes(label)))));
+    const title = rows.length === 1 ? "1 label on this frame" : `${rows.length} labels on this frame`;
+    return h("section", { class: "labels" }, h("h4", {}, title),
+      rows.length ? h("ol", {}, rows) : h("p", { class: "quiet" }, "Nothing is labelled here. Press W and draw a box."));
+  }
+
+  notes(label) {
+    const [x1, y1, x2, y2] = label.bbox_xyxy;
+    const notes = [`${Math.round(x2 - x1)} × ${Math.round(y2 - y1)}`];
+    for (const flag of ["occluded", "difficult", "ignore", "iscrowd"]) if (label[flag]) notes.push(flag);
+    if (label.mask) notes.push("mask");
+    return notes.join(" · ");
+  }
+}

@@ -1,0 +1,144 @@
+// What is on the screen and what the server does not know yet. Every change is a numbered operation in an outbox
+// that stays (also over a reload of the page) until the server has stored it and acknowledged its number.
+
+import { randomId } from "./dom.js";
+import { difference, reduce } from "./reduce.js";
+
+const LOCAL = ["restore", "restoreExcluded", "proposal", "target", "text", "closes", "group_id"];
+const KEEP_FRAMES = 200;
+
+const wire = (operation) =>
+  Object.fromEntries(Object.entries(operation).filter(([key]) => !LOCAL.includes(key)));
+
+export class Session {
+  constructor(project, onchange) {
+    this.client = randomId();
+    this.storage = `crossguard:outbox:${project}`;
+    this.onchange = onchange;
+    this.number = 0;
+    this.ack = 0;
+    this.pending = [];
+    this.done = []; // what Ctrl+Z takes back, newest last
+    this.redoable = [];
+    this.base = new Map();
+    this.views = new Map();
+    this.adopt();
+  }
+
+  // Operations that an earlier page of this tab could not deliver. They keep their decision ids, so that one
+  // that did arrive is not applied twice.
+  adopt() {
+    let left = [];
+    try {
+      left = JSON.parse(sessionStorage.getItem(this.storage) ?? "[]");
+    } catch {
+      left = [];
+    }
+    this.pending = left.map((operation) => ({ ...operation, n: ++this.number }));
+  }
+
+  persist() {
+    try {
+      if (this.pending.length) sessionStorage.setItem(this.storage, JSON.stringify(this.pending));
+      else sessionStorage.removeItem(this.storage);
+    } catch {
+      // Storage may be full or forbidden; the outbox then lives in memory only.
+    }
+  }
+
+  outbox() {
+    return { client: this.client, operations: this.pending.map(wire) };
+  }
+
+  // The server's word: frames as stored after it applied everything up to `ack`.
+  receive(frames, acks) {
+    const ack = acks.client === this.client ? acks.sequence : 0;
+    if (ack > this.ack) {
+      this.ack = ack;
+      for (const operation of this.pending) if (operation.n <= ack) this.commit(operation);
+      this.pending = this.pending.filter((operation) => operation.n > ack);
+      this.persist();
+    }
+    // A frame read before the server applied what is acknowledged by now would take the screen back in time.
+    if (ack >= this.ack) {
+      for (const frame of Object.values(frames)) {
+        this.base.delete(frame.id);
+        this.base.set(frame.id, frame);
+      }
+    } else {
+      for (const frame of Object.values(frames)) if (!this.base.has(frame.id)) this.base.set(frame.id, frame);
+    }
+    while (this.base.size > KEEP_FRAMES) this.base.delete(this.base.keys().next().value);
+    this.views.clear();
+  }
+
+  commit(operation) {
+    const frame = this.base.get(operation.frame_id);
+    if (frame) this.base.set(frame.id, { ...reduce(frame, operation), guessed: true });
+  }
+
+  frame(id) {
+    if (!this.views.has(id)) {
+      const base = this.base.get(id);
+      this.views.set(id, base && this.pending.reduce(reduce, base));
+    }
+    return this.views.get(id);
+  }
+
+  push(operation) {
+    const before = this.frame(operation.frame_id);
+    const target = operation.annotation_id ?? operation.target;
+    const label = before?.labels.find((entry) => entry.id === target);
+    const complete = this.queue({ ...operation, id: operation.id ?? randomId(),
+      // What the reviewer saw: if somebody else changed it since, the server refuses.
+      ...(label ? { expected_revision: label.revision } : {}) });
+    const after = this.frame(operation.frame_id);
+    this.done.push({ operation: complete, last: complete.id,
+      back: before && after ? difference(before, after) : {},
+      forth: before && after ? difference(after, before) : {} });
+    this.redoable = [];
+    this.onchange();
+    return complete;
+  }
+
+  queue(operation) {
+    const complete = { ...operation, n: ++this.number };
+    this.pending.push(complete);
+    this.views.clear();
+    this.persist();
+    return complete;
+  }
+
+  undo() {
+    return this.turn(this.done, this.redoable, "back");
+  }
+
+  // The undo of an undo.
+  redo() {
+    return this.turn(this.redoable, this.done, "forth");
+  }
+
+  turn(from, to, direction) {
+    const entry = from.pop();
+    if (!entry) return null;
+    const { operation } = entry;
+    const turned = this.queue({ kind: "undo", id: randomId(), undoes: entry.last, frame_id: operation.frame_id,
+      ...entry[direction] });
+    to.push({ ...entry, last: turned.id });
+    this.onchange();
+    return operation;
+  }
+
+  // Undo of something that an earlier page decided; only the server knows what.
+  undoEarlier() {
+    this.queue({ kind: "undo", id: randomId(), frame_id: "" });
+    this.onchange();
+  }
+
+  // A refused operation is gone for good: nothing may refer to it.
+  refuse(ids) {
+    const gone = new Set(ids);
+    this.done = this.done.filter((entry) => !gone.has(entry.last));
+    this.redoable = this.redoable.filter((entry) => !gone.has(entry.last));
+  }
+}

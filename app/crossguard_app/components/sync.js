@@ -1,0 +1,69 @@
+// Carries the outbox to Python as one value of component state, cumulative, so that a delivery that is lost or
+// overtaken by the next one loses nothing; repeats it until it is acknowledged.
+
+const AGAIN_MS = 2500;
+const MOVE_MS = 140;
+
+export class Sync {
+  constructor(bench) {
+    this.bench = bench;
+    this.attempt = 0;
+    this.sentAt = 0;
+    this.timer = null;
+    this.repeat = setInterval(() => this.again(), 500);
+    this.before = (event) => this.bench.session.pending.length && event.preventDefault();
+    window.addEventListener("beforeunload", this.before);
+  }
+
+  stop() {
+    clearInterval(this.repeat);
+    clearTimeout(this.timer);
+    window.removeEventListener("beforeunload", this.before);
+  }
+
+  changed() {
+    this.sentAt = performance.now();
+    this.soon(0);
+  }
+
+  // Python learns where we are, for the address of the page and the frames around.
+  moved() {
+    const key = this.bench.item?.key ?? null;
+    if (key !== this.at && !(this.at === undefined && key === this.bench.data.cursor.key)) this.soon(MOVE_MS);
+    this.at = key;
+  }
+
+  soon(delay) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.post(), delay);
+  }
+
+  post() {
+    this.sentAt = performance.now();
+    this.bench.send?.({ ...this.bench.session.outbox(), at: this.bench.item?.key ?? null, attempt: ++this.attempt });
+  }
+
+  again() {
+    if (this.bench.session.pending.length && performance.now() - this.sentAt > AGAIN_MS) this.post();
+    this.bench.toolbar.drawStatus();
+  }
+
+  received(data) {
+    for (const entry of data.refused) {
+      if (this.seen?.has(entry.id)) continue;
+      (this.seen ??= new Set()).add(entry.id);
+      this.bench.toolbar.say(`Not saved: ${entry.message}`, "bad");
+    }
+    if (data.trouble) this.bench.toolbar.say(data.trouble, "bad");
+    if (this.bench.session.pending.length && performance.now() - this.sentAt > 50 && !data.trouble) this.soon(50);
+  }
+
+  // What the status shows: [class, text].
+  get status() {
+    const waiting = this.bench.session.pending.length;
+    if (!waiting) return ["saved", "All changes saved"];
+    const many = waiting === 1 ? "1 change" : `${waiting} changes`;
+    if (performance.now() - this.sentAt < AGAIN_MS) return ["saving", `Saving ${many} …`];
+    return ["late", `${many} kept in this browser, waiting for the server`];
+  }
+}

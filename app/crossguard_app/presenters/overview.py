@@ -1,0 +1,129 @@
+"""The state of the loop as stages with counts, and the review so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossguard_app.presenters.wording import TITLES, VERDICTS
+from curate.annotations import DecisionKind
+from curate.review import review_progress
+from curate.store import Store
+from curate.workflows.project import Project
+from curate.workflows.status import ProjectStatus
+
+__all__ = ["RecentDecision", "Stage", "next_step", "recent_decisions", "stages", "type_rows"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One station of the loop. State: "done", "now" or "later"."""
+
+    name: str
+    value: str
+    note: str
+    state: str
+
+
+@dataclass(frozen=True)
+class RecentDecision:
+    """A line of the history."""
+
+    at: float
+    text: str
+    reviewer: str
+    issue_id: str | None
+    frame_id: str | None
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: "1 frame", "12,000 frames"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def stages(project: Project, status: ProjectStatus) -> list[Stage]:
+    """The loop from frames to a comparison; the first station that is not done is "now"."""
+    working = status.labels.get(project.config.labels.working, 0)
+    decided = sum(n for key, n in status.issues.items() if key.endswith("/decided"))
+    found = sum(status.issues.values())
+    excluded = f", {status.excluded} excluded" if status.excluded else ""
+    rows = [
+        ("Frames", f"{status.frames:,}", f"in the project{excluded}", status.frames > 0),
+        ("Gold test set", f"{status.gold_frames:,}", _gold_note(status), status.gold_state == "frozen"),
+        ("Labels", f"{working:,}", f"of source {project.config.labels.working}", working > 0),
+        ("Scan", f"{found:,}", "issues found" if found else "not scanned yet", found > 0),
+        (
+            "Review",
+            f"{decided:,}",
+            f"decided, {status.open_issues:,} open",
+            found > 0 and status.open_issues == 0,
+        ),
+        (
+            "Train",
+            f"{status.runs:,}",
+            "finished runs" if status.runs != 1 else "finished run",
+            status.runs > 0,
+        ),
+    ]
+    result = []
+    reached = False
+    for name, value, note, done in rows:
+        state = "done" if done else "later" if reached else "now"
+        reached = reached or not done
+        result.append(Stage(name, value, note, state))
+    return result
+
+
+def _gold_note(status: ProjectStatus) -> str:
+    words = {
+        "none": "frames, not set aside yet",
+        "draft": "frames, still a draft",
+        "frozen": "frames, frozen",
+    }
+    return words.get(status.gold_state, status.gold_state)
+
+
+def next_step(status: ProjectStatus) -> tuple[str, str]:
+    """What to do now and the exact command, "" when there is none."""
+    sentence, separator, command = status.next_step.partition(": curate ")
+    if not separator:
+        return status.next_step, ""
+    return sentence, f"curate {command}"
+
+
+def type_rows(store: Store) -> list[dict[str, object]]:
+    """The review by type of issue, the one with the most expected errors first."""
+    progress = review_progress(store)
+    rows = sorted(progress.types, key=lambda entry: -entry.expected)
+    return [
+        {
+            "Issue": TITLES[entry.type],
+            "Open": entry.open,
+            "Expected errors": round(entry.expected, 1),
+            "Corrected": entry.corrected,
+            "Kept": entry.kept,
+            "Precision": None if entry.precision is None else 100 * entry.precision,
+        }
+        for entry in rows
+    ]
+
+
+def recent_decisions(store: Store, limit: int = 8) -> list[RecentDecision]:
+    """The newest decisions in words."""
+    result = []
+    for record in store.decisions(limit=limit):
+        decision = record.decision
+        text = VERDICTS[decision.kind]
+        if decision.kind is DecisionKind.RELABEL and decision.label:
+            text = f"class changed to {decision.label}"
+        if decision.kind is DecisionKind.UNDO and decision.undoes:
+            undone = store.find_decision(decision.undoes)
+            text = "undone" if undone is None else f"took back: {VERDICTS[undone.decision.kind]}"
+        if record.undone_by:
+            text += " (undone since)"
+        labels = len(record.effects.labels)
+        if labels > 1:
+            text += f", {labels} labels"
+        result.append(
+            RecentDecision(decision.created_at, text, decision.reviewer, decision.issue_id, decision.frame_id)
+        )
+    return result

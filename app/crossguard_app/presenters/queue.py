@@ -1,0 +1,178 @@
+"""The queue as the editor takes it: a window of issues with their frames, and how far the review is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crossguard_app.presenters.shapes import class_colors, frame_values, mask_values
+from crossguard_app.presenters.sync import SyncResult
+from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
+from curate.annotations import Issue, IssueState, IssueType
+from curate.errors import NotFoundError
+from curate.store import Store
+from curate.workflows.project import Project
+
+__all__ = ["QueueFilter", "editor_base", "queue_data", "undoable"]
+
+WINDOW = 16
+"""Issues sent at a time: enough that a fast reviewer never waits for the next ones."""
+
+
+@dataclass(frozen=True)
+class QueueFilter:
+    """Which issues; empty means all.
+
+    Attributes:
+        state: Open, skipped or decided ones.
+        types: Issue types.
+        labels: Classes.
+    """
+
+    state: IssueState = IssueState.OPEN
+    types: tuple[IssueType, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @property
+    def token(self) -> str:
+        """Changes when the filter does."""
+        return "|".join((self.state.value, ",".join(self.types), ",".join(self.labels)))
+
+    def page(self, store: Store, limit: int) -> tuple[Issue, ...]:
+        """The first issues."""
+        page = store.issues((self.state,), self.types or None, self.labels or None, limit=limit)
+        return page.issues
+
+
+def queue_data(
+    project: Project,
+    queue: QueueFilter,
+    sync: SyncResult,
+    *,
+    current: str | None,
+    wanted: str | None,
+    token: str,
+    reviewer: str,
+) -> dict[str, Any]:
+    """All that the editor needs for the queue.
+
+    Args:
+        project: The project.
+        queue: Which issues.
+        sync: What came of the browser's outbox.
+        current: The issue that the browser shows now; its frame is always sent fresh.
+        wanted: The issue to begin with.
+        token: The browser goes to `wanted` when this changes.
+        reviewer: Who decides.
+    """
+    store, source = project.store, project.config.labels.working
+    issues = list(queue.page(store, WINDOW))
+    for extra in (current, wanted):
+        if extra and all(issue.id != extra for issue in issues):
+            issues = [*_known(store, extra), *issues]
+    frames = frame_values(project, (issue.frame_id for issue in issues), source)
+    return editor_base(project, sync, reviewer, source) | {
+        "mode": "queue",
+        "items": [_item(store, issue) for issue in issues],
+        "frames": frames,
+        "cursor": {"key": wanted or (issues[0].id if issues else None), "token": token},
+        "empty": _empty(store, queue),
+    }
+
+
+def editor_base(project: Project, sync: SyncResult, reviewer: str, source: str) -> dict[str, Any]:
+    """What every use of the editor needs."""
+    colors = class_colors(project.config.classes)
+    return {
+        "project": str(project.root),
+        "source": source,
+        "classes": [{"name": name, "color": color} for name, color in colors.items()],
+        "acks": {"client": sync.client, "sequence": sync.acknowledged},
+        "refused": [{"id": entry.id, "message": entry.message} for entry in sync.refused],
+        "trouble": sync.trouble,
+        "undoable": undoable(project.store, reviewer),
+    }
+
+
+def undoable(store: Store, reviewer: str) -> str | None:
+    """What Ctrl+Z would take back for a browser that has decided nothing yet."""
+    record = store.last_standing_decision(reviewer)
+    return None if record is None else VERDICTS[record.decision.kind]
+
+
+def _known(store: Store, issue_id: str) -> Sequence[Issue]:
+    try:
+        return [store.issue(issue_id)]
+    except NotFoundError:
+        return []
+
+
+def _item(store: Store, issue: Issue) -> dict[str, Any]:
+    proposal = issue.proposal
+    box = proposal.bbox_xyxy
+    sentence = proposal_sentence(issue)
+    return {
+        "key": issue.id,
+        "frame_id": issue.frame_id,
+        "issue": {
+            "id": issue.id,
+            "type": issue.type.value,
+            "title": TITLES[issue.type],
+            "label": issue.label,
+            "annotation_id": issue.annotation_id,
+            "bbox_xyxy": None if issue.bbox_xyxy is None else list(issue.bbox_xyxy),
+            "probability": issue.probability,
+            "explanation": issue.explanation,
+            "numbers": [[name.replace("_", " "), number_text(v)] for name, v in issue.evidence.items()],
+            "proposal": {
+                "kind": proposal.kind.value,
+                "label": proposal.label or issue.label,
+                "bbox_xyxy": None if box is None else list(box),
+                "mask": mask_values(proposal.mask),
+                "text": proposal.label or issue.label or "proposal",
+                "says": sentence,
+            },
+            "state": issue.state.value,
+            "verdict": _verdict(store, issue),
+            "group_id": issue.group_id,
+            "group_size": _group_size(store, issue),
+        },
+    }
+
+
+def _verdict(store: Store, issue: Issue) -> str | None:
+    if issue.state is IssueState.OBSOLETE:
+        return "it no longer stands"
+    if issue.state is not IssueState.DECIDED:
+        return None
+    decision_id = store.issue_status(issue.id).decision_id
+    return VERDICTS[store.decision(decision_id).decision.kind] if decision_id else "decided"
+
+
+def _group_size(store: Store, issue: Issue) -> int:
+    if issue.group_id is None:
+        return 1
+    return len(store.issue_statuses(group_id=issue.group_id, states=(IssueState.OPEN,)))
+
+
+def _empty(store: Store, queue: QueueFilter) -> dict[str, str]:
+    counts = store.issue_counts()
+    if not counts:
+        return {
+            "title": "No scan yet",
+            "text": "A scan looks for labels that are probably wrong and ranks them here. Start it on the Train "
+            "and compare page, or from a terminal:",
+            "command": "curate scan",
+        }
+    if any(count.state is IssueState.OPEN and count.count for count in counts):
+        return {
+            "title": "Nothing here with these filters",
+            "text": "Other issues are open: take a filter out above.",
+            "command": "",
+        }
+    return {
+        "title": "The queue is empty",
+        "text": "Every issue has a verdict. Train on the corrected labels and see what they brought:",
+        "command": "curate retrain",
+    }

@@ -1,0 +1,145 @@
+"""Takes a browser's outbox in: each operation is one decision, applied once, whatever is delivered twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.annotations import Decision, DecisionKind, replace
+from curate.errors import ConflictError, CurateError, DataError, NotFoundError
+from curate.review import decide
+from curate.store.serialize import decision_from_dict
+from curate.workflows.gold import GOLD_SOURCE
+from curate.workflows.project import Project
+
+__all__ = ["Refusal", "SyncResult", "take_in"]
+
+_FIELDS = (
+    "id",
+    "kind",
+    "issue_id",
+    "frame_id",
+    "annotation_id",
+    "label",
+    "bbox_xyxy",
+    "mask",
+    "flags",
+    "expected_revision",
+    "group",
+    "undoes",
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An operation that can never be applied, and why."""
+
+    id: str
+    message: str
+
+
+@dataclass
+class SyncResult:
+    """What came of an outbox.
+
+    Attributes:
+        client: The browser's page.
+        acknowledged: Everything up to this number is settled: stored or refused.
+        applied: Operations newly stored.
+        refused: Operations that cannot be applied.
+        reopened: Issue that an undo of an earlier page's decision opened again.
+        trouble: Why it stopped short of the end, in words; the browser keeps the rest and sends it again.
+    """
+
+    client: str = ""
+    acknowledged: int = 0
+    applied: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    reopened: str | None = None
+    trouble: str = ""
+
+
+def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -> SyncResult:
+    """Apply what is new in an outbox, in its order.
+
+    A refused operation is acknowledged with its reason; when the store itself fails (busy, disk full), it stops
+    there and nothing after it is acknowledged.
+
+    Args:
+        project: The project.
+        reviewer: Who decides.
+        outbox: {"client": str, "operations": [...]} as the browser holds it, or None when it has said nothing.
+    """
+    client = str((outbox or {}).get("client", ""))[:64]
+    result = SyncResult(client)
+    if not client or outbox is None:
+        return result
+    store = project.store
+    try:
+        result.acknowledged = store.ack(client)
+        for operation in outbox.get("operations", ()):
+            number = int(operation.get("n", 0))
+            if number <= result.acknowledged:
+                continue
+            _apply(project, reviewer, operation, number, result)
+            result.acknowledged = number
+    except CurateError as error:
+        result.trouble = f"Not saved yet, it stays in this browser: {error}"
+    return result
+
+
+def _apply(
+    project: Project, reviewer: str, operation: Mapping[str, Any], number: int, result: SyncResult
+) -> None:
+    try:
+        decision = _decision(operation, reviewer)
+        outcome = _decide(project, decision, result.client, number, _source(project, operation))
+    except (ConflictError, NotFoundError, DataError) as error:
+        project.store.set_ack(result.client, number)
+        message = f"{error.message} ({error.hint})" if error.hint else error.message
+        result.refused.append(Refusal(str(operation.get("id", "")), message))
+        return
+    result.applied += not outcome.repeated
+    if decision.kind is DecisionKind.UNDO and decision.undoes is None and outcome.issues:
+        result.reopened = outcome.issues[0].issue_id
+
+
+def _source(project: Project, operation: Mapping[str, Any]) -> str:
+    """Which labels an added one belongs to: the working ones, or those of the gold set."""
+    return GOLD_SOURCE if operation.get("source") == GOLD_SOURCE else project.config.labels.working
+
+
+def _decision(operation: Mapping[str, Any], reviewer: str) -> Decision:
+    given = {name: operation[name] for name in _FIELDS if operation.get(name) not in (None, "")}
+    if given.get("kind") == DecisionKind.UNDO.value:
+        given = {name: given[name] for name in ("id", "kind", "undoes") if name in given}
+    return decision_from_dict(given | {"reviewer": reviewer}, item="operation")
+
+
+def _decide(project: Project, decision: Decision, client: str, number: int, source: str) -> Any:
+    options: dict[str, Any] = {
+        "client_id": client,
+        "sequence": number,
+        "classes": project.config.classes,
+        "source": source,
+    }
+    try:
+        return decide(project.store, decision, **options)
+    except ConflictError:
+        # Nobody is in conflict with themselves: the browser's count of revisions may lag behind its own edits.
+        newest = _own_newest(project, decision)
+        if newest is None or newest == decision.expected_revision:
+            raise
+        return decide(project.store, replace(decision, expected_revision=newest), **options)
+
+
+def _own_newest(project: Project, decision: Decision) -> int | None:
+    """The newest revision of the label concerned if this reviewer made it, else None."""
+    label = decision.annotation_id
+    if label is None and decision.issue_id is not None:
+        label = project.store.issue(decision.issue_id).annotation_id
+    if label is None or decision.kind in (DecisionKind.UNDO, DecisionKind.ADD):
+        return None
+    last = project.store.last_revision(label)
+    return last.annotation.revision if last.actor == decision.reviewer and not last.deleted else None

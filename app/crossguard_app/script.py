@@ -1,0 +1,63 @@
+"""The page script: navigation, and errors in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from crossguard_app.resources import current_project
+from crossguard_app.state import ask_reviewer
+from crossguard_app.views import embedding, frames, overview, queue, training, versions
+from curate.errors import CurateError
+
+_HERE = Path(__file__).parent
+_ICON = _HERE / "assets" / "icon.png"
+_LOGO = _HERE / "assets" / "logo.svg"
+
+
+@st.cache_resource
+def _style() -> str:
+    return f"<style>{(_HERE / 'assets' / 'pages.css').read_text(encoding='utf-8')}</style>"
+
+
+def _navigate() -> None:
+    pages = {
+        "overview": st.Page(overview.page, title="Overview", icon=":material/dashboard:", default=True),
+        "queue": st.Page(queue.page, title="Queue", icon=":material/checklist:", url_path="queue"),
+        "frames": st.Page(
+            frames.page, title="Frames and labels", icon=":material/photo_library:", url_path="frames"
+        ),
+        "map": st.Page(embedding.page, title="Embedding map", icon=":material/scatter_plot:", url_path="map"),
+        "versions": st.Page(versions.page, title="Versions", icon=":material/history:", url_path="versions"),
+        "train": st.Page(
+            training.page, title="Train and compare", icon=":material/model_training:", url_path="train"
+        ),
+    }
+    st.session_state["pages"] = pages
+    chosen = st.navigation(list(pages.values()))
+    with st.sidebar:
+        ask_reviewer()
+    try:
+        chosen.run()
+    except CurateError as error:
+        st.error("This page cannot be shown.", icon=":material/error:")
+        st.text(str(error))
+
+
+def main() -> None:
+    """Draw the page that the address names."""
+    st.set_page_config(page_title="Crossguard", page_icon=str(_ICON), layout="wide")
+    st.html(_style())
+    st.logo(str(_LOGO), size="large")
+    try:
+        current_project()
+    except CurateError as error:
+        st.title("Crossguard")
+        st.error("There is no project to show.", icon=":material/error:")
+        st.text(str(error))
+        st.stop()
+    _navigate()
+
+
+main()

@@ -1,0 +1,68 @@
+"""What the queue and the frame page share: the outbox is taken in, and the editor is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from crossguard_app.components.editor import editor, outbox_of
+from crossguard_app.presenters.sync import Refusal, SyncResult, take_in
+from crossguard_app.state import reviewer
+from curate.workflows.project import Project
+
+__all__ = ["Editing"]
+
+_KEEP_REFUSALS = 20
+
+
+class Editing:
+    """One editor on a page.
+
+    Args:
+        project: The project.
+        key: Of the component.
+    """
+
+    def __init__(self, project: Project, key: str) -> None:
+        self._project = project
+        self._key = key
+        self._refusals: list[Refusal] = st.session_state.setdefault(f"{key}-refusals", [])
+
+    @property
+    def current(self) -> str | None:
+        """Key of the item that the browser shows."""
+        at = (outbox_of(self._key) or {}).get("at")
+        return at if isinstance(at, str) else None
+
+    def take_in(self, outbox: Mapping[str, Any] | None = None) -> SyncResult:
+        """Store what the browser sent; refusals stay known until the page is left."""
+        result = take_in(self._project, reviewer(), outbox or outbox_of(self._key))
+        self._refusals += result.refused
+        del self._refusals[:-_KEEP_REFUSALS]
+        result.refused = list(self._refusals)
+        return result
+
+    def show(self, data: Callable[[SyncResult], Mapping[str, Any]]) -> None:
+        """Show the editor with the data made from what was taken in.
+
+        After a lost connection the browser's outbox comes with the mount and without a callback: when that holds
+        something new, it is stored and the page is drawn again.
+        """
+        before = self.take_in()
+        sent = editor(self._key, data(before), self._on_sync)
+        after = self.take_in(sent)
+        if after.applied or after.acknowledged != before.acknowledged or after.client != before.client:
+            st.rerun(scope="fragment" if st.session_state.get(f"{self._key}-drawn") else "app")
+        st.session_state[f"{self._key}-drawn"] = True
+
+    def _on_sync(self) -> None:
+        result = self.take_in()
+        if result.reopened:
+            st.session_state[f"{self._key}-reopened"] = result.reopened
+
+    def reopened(self) -> str | None:
+        """Issue that an undo of an earlier page's decision opened again, once."""
+        value = st.session_state.pop(f"{self._key}-reopened", None)
+        return value if isinstance(value, str) else None

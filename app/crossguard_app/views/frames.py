@@ -1,0 +1,167 @@
+"""Frames and labels: browse and filter, then one frame in the editor."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+from crossguard_app.components.gallery import gallery
+from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames, walk_data
+from crossguard_app.resources import current_project
+from crossguard_app.state import query, remember, reviewer, seed
+from crossguard_app.views.editing import Editing
+from crossguard_app.views.parts import empty_state
+from curate.workflows.gold import GOLD_SOURCE
+from curate.workflows.project import Project
+
+_KEY = "frame-editor"
+_WALK_KEY = "walk-editor"
+_PER_PAGE = 24
+_KINDS = {
+    "all": "All frames",
+    "labelled": "With labels",
+    "empty": "Without labels",
+    "excluded": "Excluded",
+    "gold": "Gold test set",
+}
+
+
+def _filter(project: Project) -> FrameFilter:
+    clips = sorted({frame.clip for frame in project.store.frames()})
+    classes = project.config.classes
+    sources = _sources(project)
+    hidden: Literal["collapsed"] = "collapsed"
+    seed("frames-name", query("name") or "")
+    seed("frames-kind", query("show") if query("show") in _KINDS else "all")
+    seed("frames-clip", query("clip") if query("clip") in clips else None)
+    seed("frames-class", query("class") if query("class") in classes else None)
+    seed("frames-source", query("source") if query("source") in sources else sources[0])
+    columns = st.columns([2, 1.3, 1.3, 1.3, 1.3], vertical_alignment="bottom")
+    with columns[0]:
+        text = st.text_input(
+            "Name", key="frames-name", placeholder="Part of a file name", label_visibility=hidden
+        )
+    with columns[1]:
+        kind = st.selectbox(
+            "Kind", list(_KINDS), key="frames-kind", format_func=_KINDS.__getitem__, label_visibility=hidden
+        )
+    with columns[2]:
+        clip = st.selectbox(
+            "Recording", clips, key="frames-clip", placeholder="All recordings", label_visibility=hidden
+        )
+    with columns[3]:
+        label = st.selectbox(
+            "Class", classes, key="frames-class", placeholder="All classes", label_visibility=hidden
+        )
+    with columns[4]:
+        source = st.selectbox(
+            "Labels of",
+            sources,
+            key="frames-source",
+            format_func=lambda s: f"Labels: {s}",
+            label_visibility=hidden,
+        )
+    remember(source=None if source == sources[0] else source)
+    remember(name=text or None, show=None if kind == "all" else kind, clip=clip)
+    remember(**{"class": label})
+    return FrameFilter(text, clip, label, kind, source)
+
+
+def _sources(project: Project) -> list[str]:
+    """The working labels, and those of the gold set where there is one: what a person may edit here."""
+    return [project.config.labels.working, *([GOLD_SOURCE] if project.store.gold_sets() else [])]
+
+
+def _browse(project: Project) -> None:
+    with st.container(key="filters"):
+        wanted = _filter(project)
+    frames, _ = matching_frames(project, wanted)
+    if not frames:
+        empty_state("No frames match", "Take a filter out above.")
+        return
+    pages = -(-len(frames) // _PER_PAGE)
+    count, pager = st.columns([1, 1], vertical_alignment="center")
+    with count:
+        st.caption(f"{len(frames):,} frames · click one to see and change its labels")
+    number = 1
+    if pages > 1:
+        with pager:
+            number = st.pagination(pages, key="frame-page") or 1
+    part = frames[(number - 1) * _PER_PAGE : number * _PER_PAGE]
+
+    def opened(frame_id: str) -> None:
+        st.query_params["frame"] = frame_id
+
+    gallery("frame-gallery", frame_cards(project, part, wanted.source), mode="open", size=250, on_open=opened)
+
+
+@st.fragment
+def _edit(start: str) -> None:
+    project = current_project()
+    source = query("source") if query("source") in _sources(project) else project.config.labels.working
+    wanted = FrameFilter(
+        query("name") or "", query("clip"), query("class"), query("show") or "all", source or ""
+    )
+    frames, _ = matching_frames(project, wanted)
+    editing = Editing(project, _KEY)
+    current = editing.current or start
+    remember(frame=current)
+    editing.show(
+        lambda sync: frames_data(
+            project,
+            frames,
+            wanted.source,
+            sync,
+            current=current,
+            wanted=start,
+            token=start,
+            reviewer=reviewer(),
+        )
+    )
+
+
+@st.fragment
+def _walk(label_ids: list[str]) -> None:
+    """Go through the labels chosen on the embedding map."""
+    project = current_project()
+    source = project.config.labels.working
+    known = {annotation.id: annotation for annotation in project.store.annotations(source=source)}
+    annotations = [known[label_id] for label_id in label_ids if label_id in known]
+    editing = Editing(project, _WALK_KEY)
+    current = editing.current or label_ids[0]
+    editing.show(
+        lambda sync: walk_data(
+            project, annotations, source, sync, current=current, token=label_ids[0], reviewer=reviewer()
+        )
+    )
+
+
+def _back() -> None:
+    remember(frame=None)
+    for key in (_KEY, _WALK_KEY, "frame-start", "walk"):
+        st.session_state.pop(key, None)
+
+
+def page() -> None:
+    """Draw the page."""
+    project = current_project()
+    if not project.store.frames():
+        empty_state(
+            "No frames yet",
+            "Take frames from a recording or a folder of images:",
+            f"curate ingest VIDEO_OR_FOLDER --project {project.root}",
+        )
+        return
+    walk = st.session_state.get("walk")
+    if walk:
+        st.button("All frames", icon=":material/arrow_back:", on_click=_back, type="tertiary")
+        _walk(walk)
+        return
+    frame_id = query("frame")
+    if frame_id is None:
+        _browse(project)
+        return
+    st.button("All frames", icon=":material/arrow_back:", on_click=_back, type="tertiary")
+    start = st.session_state.setdefault("frame-start", frame_id)
+    _edit(start)

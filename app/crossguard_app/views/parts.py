@@ -1,0 +1,74 @@
+"""Pieces that several pages show."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from crossguard_app.presenters.overview import Stage
+from curate.store import Job, JobState
+
+__all__ = ["ago", "empty_state", "job_line", "seconds_text", "stage_strip"]
+
+
+def empty_state(title: str, text: str, command: str = "") -> None:
+    """What a page shows before there is anything: what to do, with the exact command."""
+    with st.container(border=True):
+        st.subheader(title, anchor=False)
+        st.text(text)
+        if command:
+            st.code(command, language="bash")
+
+
+def stage_strip(stages: list[Stage]) -> None:
+    """The loop as a row of stations."""
+    cells = "".join(
+        f'<div class="cg-stage {stage.state}"><span>{escape(stage.name)}</span>'
+        f"<b>{escape(stage.value)}</b><small>{escape(stage.note)}</small></div>"
+        for stage in stages
+    )
+    st.html(f'<div class="cg-stages">{cells}</div>')
+
+
+def seconds_text(seconds: float) -> str:
+    """A length of time for a person: "45 s", "3 min 20 s", "1 h 5 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def ago(moment: float, now: float) -> str:
+    """How long ago something was: "just now", "4 min ago"."""
+    passed = now - moment
+    for seconds, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if passed >= seconds:
+            return f"{int(passed // seconds)} {unit} ago"
+    return "just now" if passed < 10 else f"{int(passed)} s ago"
+
+
+def job_line(job: Job) -> None:
+    """One job with its progress."""
+    words = {
+        JobState.QUEUED: "waits for its worker to start",
+        JobState.RUNNING: job.message or "running",
+        JobState.DONE: "done",
+        JobState.FAILED: f"failed: {job.error}",
+        JobState.CANCELLED: "cancelled; what was finished is kept",
+        JobState.LOST: "no sign of life from its worker for a minute",
+    }
+    if job.state in (JobState.QUEUED, JobState.RUNNING, JobState.LOST):
+        left = f", about {seconds_text(job.eta)} left" if job.eta is not None else ""
+        st.progress(job.progress, text=_plain(f"{job.kind.capitalize()}: {words[job.state]}{left}"))
+    elif job.state is JobState.FAILED:
+        st.error(_plain(f"{job.kind.capitalize()} {words[job.state]}"), icon=":material/error:")
+    else:
+        st.caption(_plain(f"{job.kind.capitalize()} {words[job.state]}"))
+
+
+def _plain(text: str) -> str:
+    """Text for a place that reads Markdown: nothing in it is markup."""
+    return "".join(f"\\{char}" if char in r"\`*_{}[]()#+-.!|<>~$:" else char for char in text)

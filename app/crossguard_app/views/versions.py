@@ -1,0 +1,105 @@
+"""Dataset versions: what there is, what changed between two, and a new one."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from crossguard_app.presenters.versions import change_rows, class_rows, version_rows, version_title
+from crossguard_app.resources import current_project
+from crossguard_app.state import query, remember, reviewer, seed
+from crossguard_app.views.parts import empty_state
+from curate.errors import CurateError
+from curate.store import VersionRecord
+from curate.versions import VersionDiff, diff_versions, get_version, list_versions
+from curate.workflows.project import Project
+
+
+def _create(project: Project) -> None:
+    with st.form("new-version", border=True):
+        note, action = st.columns([4, 1], vertical_alignment="bottom")
+        with note:
+            text = st.text_input(
+                "New version of the labels as they are now", placeholder="What changed, and why"
+            )
+        with action:
+            pressed = st.form_submit_button("Create version", type="primary", width="stretch")
+    if not pressed:
+        return
+    # Asked for here, so that a server in which nobody makes a version never loads what training needs.
+    from curate.workflows.snapshot import snapshot
+
+    known = {record.id for record in list_versions(project.store)}
+    try:
+        version = snapshot(project, note=text, created_by=reviewer())
+    except CurateError as error:
+        st.error("No version was made.", icon=":material/error:")
+        st.text(str(error))
+        return
+    if version.id in known:
+        st.info(f"Nothing has changed: version {version.id[:8]} holds exactly these labels.")
+    else:
+        st.success(f"Version {version.id[:8]} was made.")
+
+
+def _diff(project: Project, records: list[VersionRecord]) -> None:
+    st.subheader("What changed", anchor=False)
+    by_id = {record.id: record for record in records}
+    ids = list(by_id)
+    seed("version-before", query("before") if query("before") in by_id else ids[-2])
+    seed("version-after", query("after") if query("after") in by_id else ids[-1])
+    left, right = st.columns(2)
+    with left:
+        before = st.selectbox(
+            "From", ids, key="version-before", format_func=lambda key: version_title(by_id[key])
+        )
+    with right:
+        after = st.selectbox(
+            "To", ids, key="version-after", format_func=lambda key: version_title(by_id[key])
+        )
+    remember(before=before, after=after)
+    diff = diff_versions(project.store, get_version(project.store, before), get_version(project.store, after))
+    if diff.is_empty:
+        st.caption("These two hold the same.")
+        return
+    _numbers(diff)
+    st.dataframe(pd.DataFrame(class_rows(diff)), hide_index=True, width="stretch")
+    with st.expander("Every label that differs"):
+        st.dataframe(pd.DataFrame(change_rows(diff)), hide_index=True, width="stretch")
+
+
+def _numbers(diff: VersionDiff) -> None:
+    numbers = {
+        "Labels added": len(diff.added),
+        "Labels removed": len(diff.removed),
+        "Labels changed": len(diff.changed),
+        "Frames added": len(diff.frames_added),
+        "Frames removed": len(diff.frames_removed),
+    }
+    for column, (name, count) in zip(st.columns(len(numbers)), numbers.items(), strict=True):
+        column.metric(name, f"{count:,}")
+    if diff.classes_changed:
+        st.warning("The class lists differ.", icon=":material/warning:")
+    if diff.policy_changed:
+        st.warning("The labelling policies differ.", icon=":material/warning:")
+
+
+def page() -> None:
+    """Draw the page."""
+    project = current_project()
+    st.title("Versions", anchor=False)
+    _create(project)
+    records = list_versions(project.store)
+    if not records:
+        empty_state(
+            "No versions yet",
+            "A version fixes frames and labels for good, so that a training can be repeated. Retraining makes one "
+            "by itself; from a terminal:",
+            "curate version create",
+        )
+        return
+    st.dataframe(pd.DataFrame(version_rows(records)), hide_index=True, width="stretch")
+    if len(records) > 1:
+        _diff(project, records)
+    else:
+        st.caption("With a second version, this page shows what changed.")

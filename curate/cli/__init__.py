@@ -1,0 +1,1 @@
+"""The command `curate`: one small file per noun."""

@@ -1,0 +1,153 @@
+"""`curate review`: decisions from the command line, and their files."""
+
+from __future__ import annotations
+
+import getpass
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate.annotations import Decision, DecisionKind
+from curate.cli.common import (
+    JsonOption,
+    ProjectOption,
+    console,
+    emit_json,
+    example,
+    open_project,
+    print_table,
+)
+from curate.errors import ConfigError, FormatError
+from curate.review import apply_decisions, decide, export_decisions, review_progress, undo_last
+from curate.store.serialize import decision_to_dict
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    review = typer.Typer(
+        no_args_is_help=True, help="Decide issues without the app, and move decisions in files."
+    )
+    review.command("list", epilog=example("curate review list --limit 10"))(list_decisions)
+    review.command("decide", epilog=example("curate review decide ISSUE apply"))(decide_issue)
+    review.command("undo", epilog=example("curate review undo"))(undo)
+    review.command("apply", epilog=example("curate review apply decisions.jsonl"))(apply)
+    review.command("export", epilog=example("curate review export decisions.jsonl"))(export)
+    review.command("progress", epilog=example("curate review progress"))(progress)
+    app.add_typer(review, name="review")
+
+
+ReviewerOption = Annotated[
+    str | None, typer.Option("--as", help="Name of the reviewer; default: your login.")
+]
+
+
+def _reviewer(name: str | None) -> str:
+    return name or getpass.getuser()
+
+
+def list_decisions(
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """List decisions, the newest first."""
+    records = open_project(project).store.decisions(limit=limit)
+    if as_json:
+        emit_json([decision_to_dict(record.decision) | {"undone_by": record.undone_by} for record in records])
+        return
+    rows = [
+        [
+            record.decision.id[:12],
+            record.decision.kind.value,
+            record.decision.reviewer,
+            (record.decision.issue_id or "")[:12],
+            len(record.effects.labels),
+            "undone" if record.undone_by else "",
+        ]
+        for record in records
+    ]
+    print_table("decisions", ["id", "kind", "reviewer", "issue", "labels changed", ""], rows)
+
+
+def decide_issue(
+    issue: Annotated[str, typer.Argument(help="Id of the issue, as `curate issues --json` shows it.")],
+    kind: Annotated[DecisionKind, typer.Argument(help="What to do.")],
+    label: Annotated[str | None, typer.Option(help="New class, for relabel.")] = None,
+    box: Annotated[str | None, typer.Option(help="New box as x1,y1,x2,y2, for edit and add.")] = None,
+    group: Annotated[bool, typer.Option(help="All open issues of the same place.")] = False,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    reviewer: ReviewerOption = None,
+    project: ProjectOption = Path(),
+) -> None:
+    """Decide one issue."""
+    opened = open_project(project)
+    corners = None
+    if box is not None:
+        try:
+            x1, y1, x2, y2 = (float(part) for part in box.split(","))
+        except ValueError as error:
+            raise ConfigError(f"expected x1,y1,x2,y2, got {box!r}", item="--box") from error
+        corners = (x1, y1, x2, y2)
+    outcome = decide(
+        opened.store,
+        Decision(
+            id=uuid.uuid4().hex,
+            kind=kind,
+            reviewer=_reviewer(reviewer),
+            issue_id=issue,
+            label=label,
+            bbox_xyxy=corners,
+            group=group,
+            note=note,
+        ),
+    )
+    console.print(f"{kind.value}: {len(outcome.labels)} labels changed", markup=False)
+
+
+def undo(reviewer: ReviewerOption = None, project: ProjectOption = Path()) -> None:
+    """Take your last decision back; again: the one before."""
+    outcome = undo_last(open_project(project).store, _reviewer(reviewer))
+    console.print(f"undone: {outcome.decision.undoes}", markup=False)
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="JSON lines, as `curate review export` writes them.")],
+    keep_going: Annotated[bool, typer.Option(help="Carry out what can be; default: all or nothing.")] = False,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Carry out a file of decisions; known ones are passed over."""
+    report = apply_decisions(open_project(project).store, file, keep_going=keep_going)
+    if as_json:
+        emit_json(report)
+        return
+    console.print(f"{report.applied} carried out, {report.repeated} known already", markup=False)
+    for failed in report.failed:
+        console.print(f"line {failed.line}: {failed.reason}", markup=False, style="yellow")
+    if report.failed:
+        raise FormatError(f"{len(report.failed)} decisions could not be carried out", file=file)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write, JSON lines.")], project: ProjectOption = Path()
+) -> None:
+    """Write all decisions to a file."""
+    count = export_decisions(open_project(project).store, file)
+    console.print(f"wrote {count} decisions to {file}", markup=False)
+
+
+def progress(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """How right the queue was so far, and how many errors are left."""
+    state = review_progress(open_project(project).store)
+    if as_json:
+        emit_json(state)
+        return
+    rows = [
+        [entry.type.value, entry.open, entry.corrected, entry.kept, entry.precision, entry.expected]
+        for entry in state.types
+    ]
+    print_table("review", ["type", "open", "corrected", "kept", "precision", "expected errors left"], rows)

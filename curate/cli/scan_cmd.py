@@ -1,0 +1,77 @@
+"""`curate scan` and `curate issues`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate.annotations import IssueState, IssueType
+from curate.cli.common import (
+    JsonOption,
+    ProjectOption,
+    console,
+    emit_json,
+    example,
+    open_project,
+    print_table,
+    progress_bar,
+)
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog=example("curate scan"))(scan)
+    app.command(epilog=example("curate issues --type missing --limit 20"))(issues)
+
+
+def scan(
+    force: Annotated[bool, typer.Option(help="Compute everything again.")] = False,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Look for label errors. Incremental: only what changed since the last scan is done again."""
+    from curate.workflows.scan import scan as work
+
+    opened = open_project(project)
+    with progress_bar() as reporter:
+        report = work(opened, reporter=reporter, force=force)
+    if as_json:
+        emit_json(report.to_dict())
+        return
+    if report.unchanged:
+        console.print("nothing has changed since the last scan: nothing to do", markup=False)
+        return
+    for line in report.done:
+        console.print(f"- {line}", markup=False)
+    rows = [[str(kind), count] for kind, count in sorted(report.open_by_type.items())]
+    print_table("open issues", ["type", "count"], rows)
+
+
+def issues(
+    kind: Annotated[
+        list[IssueType] | None, typer.Option("--type", help="Only this type; repeat for more.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="Only this class; repeat for more.")
+    ] = None,
+    state: Annotated[IssueState, typer.Option(help="Only in this state.")] = IssueState.OPEN,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 20,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """List issues, the most severe first."""
+    from curate.store.serialize import issue_to_dict
+
+    page = open_project(project).store.issues(states=(state,), types=kind, labels=label, limit=limit)
+    if as_json:
+        emit_json([issue_to_dict(issue) for issue in page.issues])
+        return
+    rows = [
+        [issue.id[:12], issue.type.value, issue.label, issue.probability, issue.explanation]
+        for issue in page.issues
+    ]
+    print_table(f"{state.value} issues", ["id", "type", "class", "P(error)", "why"], rows)

@@ -1,0 +1,240 @@
+"""Training frames in memory, and the batches drawn from them.
+
+Everything random is a function of the seed and the number of the step. A run that resumes at step n
+therefore needs no random state: it sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from curate.detectors.config import TrainConfig, TrainingSample
+from curate.detectors.letterbox import Canvas, fit_canvas, letterbox
+from curate.errors import ImageError, TrainingError
+from curate.geometry.rle import rle_to_mask
+from curate.types import FloatArray, ImageArray, IntArray, MaskArray
+
+__all__ = ["Batch", "FrameCache", "Item", "MaskCrop", "load_image", "step_generator"]
+
+_CACHE_BYTES = 2 << 30
+_MIRROR = 0.5
+_ZOOM = 0.15
+_SHIFT = 0.06
+_LIGHT = 0.2
+# A label that the shift pushed out of the picture to less than this share is ignored, not learnt.
+_VISIBLE_SHARE = 0.4
+_MIN_SIDE = 2.0
+
+
+@dataclass(frozen=True)
+class MaskCrop:
+    """The part of a mask around its object: pixels, and where they lie in the frame (x, y)."""
+
+    pixels: MaskArray
+    x: int
+    y: int
+
+    def sample(self, box: FloatArray, size: int) -> FloatArray:
+        """(size, size) share of foreground in the cells of a grid over a box given in pixels of the frame."""
+        steps = (np.arange(2 * size) + 0.5) / (2 * size)
+        xs = np.floor(box[0] + steps * (box[2] - box[0])).astype(int) - self.x
+        ys = np.floor(box[1] + steps * (box[3] - box[1])).astype(int) - self.y
+        height, width = self.pixels.shape
+        inside = ((ys >= 0) & (ys < height))[:, None] & ((xs >= 0) & (xs < width))[None]
+        found = self.pixels[np.clip(ys, 0, height - 1)][:, np.clip(xs, 0, width - 1)] & inside
+        return np.asarray(found.reshape(size, 2, size, 2).mean((1, 3)))
+
+
+@dataclass(frozen=True)
+class Item:
+    """One augmented frame's labels, in input pixels.
+
+    Attributes:
+        boxes: (N, 4) float32.
+        classes: (N,).
+        ignore: (K, 4) float32.
+        masks: One per box.
+        to_frame: (4,) and (4,) factors and offsets from input to frame pixels; mirrored input has
+            negative factors in x.
+    """
+
+    boxes: FloatArray
+    classes: IntArray
+    ignore: FloatArray
+    masks: tuple[MaskCrop | None, ...]
+    to_frame: tuple[FloatArray, FloatArray]
+
+    def mask_target(self, index: int, box: FloatArray, size: int) -> FloatArray:
+        """(size, size) share of foreground of label `index` over a box in input pixels."""
+        crop = self.masks[index]
+        if crop is None:
+            raise TrainingError("this label has no mask")
+        factor, offset = self.to_frame
+        frame_box = box * factor + offset
+        mirrored = frame_box[0] > frame_box[2]
+        if mirrored:
+            frame_box = frame_box[[2, 1, 0, 3]]
+        sampled = crop.sample(frame_box, size)
+        return sampled[:, ::-1] if mirrored else sampled
+
+
+@dataclass(frozen=True)
+class Batch:
+    """uint8 canvases (B, h, w, 3 or 6) and their labels."""
+
+    canvases: Tensor
+    items: tuple[Item, ...]
+
+
+def step_generator(seed: int, *stream: int) -> np.random.Generator:
+    """The random numbers of one step (or epoch) of a run."""
+    return np.random.default_rng([seed, *stream])
+
+
+def load_image(sample: TrainingSample) -> ImageArray:
+    """(H, W, 3) RGB frame of a sample.
+
+    Raises:
+        ImageError: The file cannot be decoded.
+    """
+    if not isinstance(sample.image, Path):
+        return sample.image()
+    data = cv2.imread(str(sample.image), cv2.IMREAD_COLOR)
+    if data is None:
+        raise ImageError("the frame cannot be decoded", file=sample.image, item=sample.key)
+    return np.asarray(cv2.cvtColor(data, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+class FrameCache:
+    """Frames letterboxed once and kept as bytes, up to 2 GB; the rest is decoded whenever it is drawn.
+
+    Args:
+        samples: Labelled frames.
+        config: Settings of the run.
+        plate: (H, W, 3) background plate, if its channels are used.
+    """
+
+    def __init__(
+        self, samples: Sequence[TrainingSample], config: TrainConfig, plate: ImageArray | None
+    ) -> None:
+        self._samples = samples
+        self._config = config
+        self._plate = plate
+        self._frames: dict[int, tuple[ImageArray, Canvas]] = {}
+        self._masks: dict[int, tuple[MaskCrop | None, ...]] = {}
+        self._bytes = 0
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step (from 0)."""
+        drawn = [self._augmented(index, step, slot) for slot, index in enumerate(self._indices(step))]
+        height = max(canvas.shape[0] for canvas, _ in drawn)
+        width = max(canvas.shape[1] for canvas, _ in drawn)
+        canvases = np.zeros((len(drawn), height, width, drawn[0][0].shape[2]), np.uint8)
+        for target, (canvas, _) in zip(canvases, drawn, strict=True):
+            target[: canvas.shape[0], : canvas.shape[1]] = canvas
+        return Batch(torch.from_numpy(canvases), tuple(item for _, item in drawn))
+
+    def _indices(self, step: int) -> list[int]:
+        """Samples of a step: every epoch is a new permutation, and batches run on over its end."""
+        count, size = len(self._samples), self._config.batch_size
+        indices = []
+        for position in range(step * size, (step + 1) * size):
+            epoch, place = divmod(position, count)
+            order = step_generator(self._config.seed, 1, epoch).permutation(count)
+            indices.append(int(order[place]))
+        return indices
+
+    def _frame(self, index: int) -> tuple[ImageArray, Canvas]:
+        if index in self._frames:
+            return self._frames[index]
+        image = load_image(self._samples[index])
+        canvas = fit_canvas(image.shape[0], image.shape[1], self._config.input_size)
+        frame = letterbox(image, canvas, self._plate), canvas
+        if self._bytes + frame[0].nbytes <= _CACHE_BYTES:
+            self._frames[index] = frame
+            self._bytes += frame[0].nbytes
+        return frame
+
+    def _mask_crops(self, index: int) -> tuple[MaskCrop | None, ...]:
+        if index not in self._masks:
+            sample = self._samples[index]
+            crops = [_crop(rle_to_mask(mask)) if mask is not None else None for mask in sample.masks]
+            self._masks[index] = tuple(crops) or (None,) * len(sample.boxes)
+        return self._masks[index]
+
+    def _augmented(self, index: int, step: int, slot: int) -> tuple[ImageArray, Item]:
+        image, canvas = self._frame(index)
+        sample = self._samples[index]
+        factor: FloatArray = np.ones(4)
+        offset: FloatArray = np.zeros(4)
+        if self._config.augment:
+            random = step_generator(self._config.seed, 2, step, slot)
+            image, factor, offset = _transform(image, canvas, random)
+        moved = _move(sample.boxes * canvas.scale, factor, offset)
+        clipped = np.clip(moved, 0, [image.shape[1], image.shape[0]] * 2)
+        sides = clipped[:, 2:] - clipped[:, :2]
+        share = sides.prod(1) / np.maximum((moved[:, 2:] - moved[:, :2]).prod(1), 1e-6)
+        kept = (share >= _VISIBLE_SHARE) & (sides.min(1, initial=np.inf) >= _MIN_SIDE)
+        ignore = np.concatenate(
+            [_move(sample.ignore_boxes * canvas.scale, factor, offset), clipped[~kept & (sides.min(1) > 0)]]
+        )
+        masks = self._mask_crops(index)
+        scale = canvas.scale * factor
+        item = Item(
+            clipped[kept].astype(np.float32),
+            sample.classes[kept],
+            ignore.astype(np.float32),
+            tuple(mask for mask, keep in zip(masks, kept, strict=True) if keep),
+            (1 / scale, -offset / scale),
+        )
+        return image, item
+
+
+def _crop(mask: MaskArray) -> MaskCrop | None:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    y, x = int(rows[0]), int(columns[0])
+    return MaskCrop(mask[y : rows[-1] + 1, x : columns[-1] + 1].copy(), x, y)
+
+
+def _move(boxes: FloatArray, factor: FloatArray, offset: FloatArray) -> FloatArray:
+    moved = boxes * factor + offset
+    return np.concatenate(
+        [np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])], axis=1
+    )
+
+
+def _transform(
+    image: ImageArray, canvas: Canvas, random: np.random.Generator
+) -> tuple[ImageArray, FloatArray, FloatArray]:
+    """Mirror, zoom, shift and light of a canvas; and x' = factor * x + offset for x1 y1 x2 y2."""
+    mirror = random.random() < _MIRROR
+    zoom = 1 + random.uniform(-_ZOOM, _ZOOM)
+    size = np.array([canvas.content_width, canvas.content_height], float)
+    shift = random.uniform(-_SHIFT, _SHIFT, 2) * size + size * (1 - zoom) / 2
+    factor = np.array([-zoom if mirror else zoom, zoom])
+    offset = np.array([shift[0] + zoom * size[0] if mirror else shift[0], shift[1]])
+    # warpAffine works on pixel centres, boxes on pixel edges: half a pixel lies between the two.
+    centre = offset + (factor - 1) / 2
+    matrix = np.array([[factor[0], 0, centre[0]], [0, factor[1], centre[1]]])
+    target = (image.shape[1], image.shape[0])
+    parts = [
+        cv2.warpAffine(np.ascontiguousarray(image[..., start : start + 3]), matrix, target)
+        for start in range(0, image.shape[2], 3)
+    ]
+    gain = 1 + random.uniform(-_LIGHT, _LIGHT)
+    contrast = 1 + random.uniform(-_LIGHT, _LIGHT)
+    tint = 1 + random.uniform(-_LIGHT / 4, _LIGHT / 4, 3)
+    levels = np.arange(256)[:, None]
+    table = np.clip((levels * gain - 128) * contrast + 128, 0, 255) * tint
+    table = np.clip(table, 0, 255).astype(np.uint8)[None]
+    parts[0] = cv2.LUT(parts[0], table)
+    return np.concatenate(parts, axis=2), np.tile(factor, 2), np.tile(offset, 2)

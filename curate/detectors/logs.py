@@ -1,0 +1,72 @@
+"""What a run leaves for people to read: metrics.jsonl and TensorBoard events."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from curate.detectors.checkpoint import write_atomically
+from curate.detectors.config import Progress
+
+__all__ = ["RunLog"]
+
+
+class RunLog:
+    """Appends one line per step to metrics.jsonl and the same numbers to tensorboard/.
+
+    Args:
+        folder: The run's folder; it exists.
+        done: Steps done before a resume; lines of later steps are dropped, they will come again.
+    """
+
+    def __init__(self, folder: Path, done: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        path = folder / "metrics.jsonl"
+        write_atomically(path, _kept_lines(path, done))
+        self._file = path.open("a", encoding="utf-8")
+        events = folder / "tensorboard"
+        if not done and events.is_dir():
+            for old in events.glob("events.out.tfevents.*"):
+                old.unlink()
+        self._events: Any = SummaryWriter(log_dir=str(events), purge_step=done + 1 if done else None)
+
+    def write(self, progress: Progress) -> None:
+        """Log one step."""
+        line = {
+            "step": progress.step,
+            "losses": dict(progress.losses),
+            "lr": progress.learning_rate,
+            "seconds": round(progress.seconds, 3),
+            "eta": round(progress.eta_seconds, 1),
+        }
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        for name, value in progress.losses.items():
+            self._events.add_scalar(f"loss/{name}", value, progress.step)
+        self._events.add_scalar("learning_rate", progress.learning_rate, progress.step)
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._events.close()
+
+
+def _kept_lines(path: Path, done: int) -> bytes:
+    """Whole lines of steps up to `done`; a kill may have cut the last line."""
+    if not done or not path.is_file():
+        return b""
+    kept = []
+    for line in path.read_bytes().splitlines():
+        try:
+            if json.loads(line)["step"] <= done:
+                kept.append(line + b"\n")
+        except (ValueError, KeyError):
+            break
+    return b"".join(kept)

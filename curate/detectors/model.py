@@ -1,0 +1,87 @@
+"""The site's network: NanoDet-G with the site's classes, and the heads that judge given boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from curate.detectors.classes import ClassRows, map_classes
+from curate.detectors.decode import cells, decode_boxes, group_logits
+from curate.detectors.nanodet import DenseOutput, NanoDet
+from curate.detectors.roi import DenseEvidence, MaskHead, RoiHead, gather_evidence
+from curate.detectors.weights import build_network, load_coco_state
+
+__all__ = ["SiteNetwork", "new_site_network", "rois_of"]
+
+
+class SiteNetwork(nn.Module):
+    """Dense detector and box heads as one module.
+
+    Args:
+        network: The dense detector.
+        rows: Its class rows.
+        mask_head: Whether masks are predicted.
+    """
+
+    def __init__(self, network: NanoDet, rows: ClassRows, *, mask_head: bool) -> None:
+        super().__init__()
+        self.rows = rows
+        self.dense = network
+        self.roi = RoiHead(len(rows.groups))
+        self.mask = MaskHead(network.stem.in_channels) if mask_head else None
+
+    def class_logits(self, dense: DenseOutput) -> Tensor:
+        """(B, A, C) logits of the site's classes."""
+        return group_logits(dense.logits, self.rows.groups)
+
+    @staticmethod
+    def boxes(dense: DenseOutput) -> Tensor:
+        """(B, A, 4) boxes of all cells in input pixels."""
+        return decode_boxes(dense.distances, *cells(dense.grid, dense.distances.device))
+
+    @torch.no_grad()
+    def evidence(self, dense: DenseOutput, boxes: Sequence[Tensor]) -> DenseEvidence:
+        """What the dense head says about given boxes, (L_b, 4) for every image b, concatenated."""
+        probabilities = self.class_logits(dense).sigmoid()
+        decoded = self.boxes(dense)
+        found = [
+            gather_evidence(probabilities[index], decoded[index], given) for index, given in enumerate(boxes)
+        ]
+        return DenseEvidence(
+            torch.cat([item.scores for item in found]),
+            torch.cat([item.boxes for item in found]),
+            torch.cat([item.iou for item in found]),
+        )
+
+
+def rois_of(boxes: Sequence[Tensor]) -> Tensor:
+    """Boxes (L_b, 4) per image to rois (L, 5) with the image's index in front."""
+    return torch.cat(
+        [torch.cat([box.new_full((len(box), 1), index), box], 1) for index, box in enumerate(boxes)]
+    )
+
+
+def new_site_network(
+    weights: Path, classes: Sequence[str], *, channels: int, mask_head: bool, seed: int
+) -> SiteNetwork:
+    """A network that detects a site's classes as the COCO detector does, with untrained box heads.
+
+    Args:
+        weights: The bundled detector's ONNX file.
+        classes: The site's class names.
+        channels: 3, or 6 with difference channels.
+        mask_head: Whether masks are predicted.
+        seed: Seeds the box heads; the global random state is left as it was.
+
+    Raises:
+        ModelError: The weights cannot be read.
+    """
+    rows = map_classes(classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(load_coco_state(weights), rows, channels)
+        model = SiteNetwork(network, rows, mask_head=mask_head)
+    return model.to(memory_format=torch.channels_last)

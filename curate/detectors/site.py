@@ -1,0 +1,229 @@
+"""The detector of one site: its network, what it was trained with, and how it is kept on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from curate.detectors.checkpoint import write_atomically
+from curate.detectors.classes import map_classes
+from curate.detectors.config import TrainConfig
+from curate.detectors.inference import (
+    Prepared,
+    choose_device,
+    given_boxes,
+    paste_mask,
+    prepare,
+    to_detections,
+)
+from curate.detectors.model import SiteNetwork, rois_of
+from curate.detectors.nanodet import DenseOutput, NanoDet
+from curate.detectors.roi import apply_deltas
+from curate.errors import ModelError, ProjectError
+from curate.geometry.shapes import Rle
+from curate.tables import Detections, LabelScores
+from curate.types import FloatArray, ImageArray
+
+__all__ = ["DESCRIPTION", "SiteDetector"]
+
+_FORMAT = 1
+_WEIGHTS = "model.safetensors"
+DESCRIPTION = "detector.json"
+"""The file that makes a folder a finished detector."""
+
+
+class SiteDetector:
+    """A detector trained on a site's own labels.
+
+    Args:
+        network: Trained.
+        classes: Class names in the order of the indices.
+        config: What it was trained with; says the size of the input and its channels.
+        plate: (H, W, 3) RGB background plate, when the network has difference channels.
+        fingerprint: Of the training run.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        ModelError: The device is not there, or a plate is missing.
+    """
+
+    def __init__(
+        self,
+        network: SiteNetwork,
+        classes: Sequence[str],
+        config: TrainConfig,
+        *,
+        plate: ImageArray | None = None,
+        fingerprint: str = "",
+        device: str = "auto",
+    ) -> None:
+        if config.background_channels and plate is None:
+            raise ModelError("a detector with background channels needs a background plate")
+        self._classes = tuple(classes)
+        self._config = config
+        self._plate = plate if config.background_channels else None
+        self._fingerprint = fingerprint
+        self._device = choose_device(device)
+        self._network = network.eval().to(self._device)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the indices."""
+        return self._classes
+
+    @property
+    def config(self) -> TrainConfig:
+        """What it was trained with."""
+        return self._config
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that its training depended on."""
+        return self._fingerprint
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether it predicts masks."""
+        return self._network.mask is not None
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[ImageArray], *, masks: bool = False) -> list[Detections]:
+        """Detections of each (H, W, 3) RGB image; the mask head only runs when masks are asked for.
+
+        Raises:
+            ModelError: Masks are asked for and it was trained without, or an image does not fit the plate.
+        """
+        if masks and not self.has_masks:
+            raise ModelError("this detector was trained without masks", hint="train with mask_head")
+        found = []
+        for image in images:
+            prepared, dense = self._forward(image)
+            probabilities = self._network.class_logits(dense)[0].sigmoid()
+            detections = to_detections(prepared, self._network.boxes(dense)[0], probabilities)
+            if masks:
+                shapes, _ = self._masks(prepared, dense, detections.boxes)
+                detections = Detections(detections.boxes, detections.scores, detections.classes, shapes)
+            found.append(detections)
+        return found
+
+    @torch.inference_mode()
+    def score_boxes(self, images: Sequence[ImageArray], boxes: Sequence[FloatArray]) -> list[LabelScores]:
+        """Judge given (L, 4) boxes of each image.
+
+        Raises:
+            ModelError: A box is empty or not finite, or an image does not fit the plate.
+        """
+        scored = []
+        for image, values in zip(images, boxes, strict=True):
+            given = given_boxes(values)
+            prepared, dense = self._forward(image)
+            inputs = [prepared.to_input(given)]
+            output = self._network.roi(dense, rois_of(inputs), self._network.evidence(dense, inputs))
+            shapes, confidence = self._masks(prepared, dense, given) if self.has_masks else (None, None)
+            posterior = output.classes.double().softmax(1).cpu().numpy()
+            scored.append(
+                LabelScores(
+                    posterior,
+                    prepared.to_frame(apply_deltas(inputs[0], output.deltas)),
+                    output.fit.double().sigmoid().cpu().numpy(),
+                    shapes,
+                    confidence,
+                )
+            )
+        return scored
+
+    def _forward(self, image: ImageArray) -> tuple[Prepared, DenseOutput]:
+        prepared = prepare(image, self._config.input_size, self._device, self._plate)
+        return prepared, self._network.dense(prepared.tensor)
+
+    def _masks(
+        self, prepared: Prepared, dense: DenseOutput, boxes: FloatArray
+    ) -> tuple[tuple[Rle, ...], FloatArray]:
+        """Masks inside boxes (L, 4) of the frame, and how sure their pixels are (L,)."""
+        if self._network.mask is None or not len(boxes):
+            return (), np.zeros(0)
+        logits = self._network.mask(prepared.tensor, dense, rois_of([prepared.to_input(boxes)]))
+        probabilities = logits.double().sigmoid().cpu().numpy()
+        shapes = tuple(
+            paste_mask(probability, box, prepared.height, prepared.width)
+            for probability, box in zip(probabilities, boxes, strict=True)
+        )
+        return shapes, np.maximum(probabilities, 1 - probabilities).mean((1, 2))
+
+    def save(self, folder: Path) -> None:
+        """Write model.safetensors and detector.json; the description comes last and makes it complete.
+
+        Raises:
+            ProjectError: The folder cannot be written.
+        """
+        tensors: dict[str, Tensor] = {
+            name: value.detach().cpu().contiguous() for name, value in self._network.state_dict().items()
+        }
+        if self._plate is not None:
+            tensors["plate"] = torch.from_numpy(np.ascontiguousarray(self._plate))
+        description = {
+            "format": _FORMAT,
+            "architecture": "nanodet-g",
+            "classes": list(self._classes),
+            "config": asdict(self._config),
+            "fingerprint": self._fingerprint,
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ProjectError(f"cannot be made: {error.strerror}", file=folder) from error
+        write_atomically(folder / _WEIGHTS, to_bytes(tensors))
+        write_atomically(folder / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto") -> SiteDetector:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: There is no detector, it is broken, or a newer version wrote it.
+        """
+        description = _read_description(folder / DESCRIPTION)
+        try:
+            tensors = load_file(folder / _WEIGHTS)
+            config = TrainConfig(**description["config"])
+            rows = map_classes(description["classes"])
+            plate = tensors.pop("plate", None)
+            network = SiteNetwork(
+                NanoDet(len(rows.sources), 6 if config.background_channels else 3),
+                rows,
+                mask_head=any(name.startswith("mask.") for name in tensors),
+            )
+            network.load_state_dict(tensors)
+        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
+            raise ModelError("the detector's files are broken", file=folder, hint="train it again") from error
+        return cls(
+            network.to(memory_format=torch.channels_last),
+            description["classes"],
+            config,
+            plate=None if plate is None else plate.numpy(),
+            fingerprint=description["fingerprint"],
+            device=device,
+        )
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        version = description["format"]
+    except OSError as error:
+        raise ModelError("there is no trained detector here", file=path, hint="train one first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError("the detector's description is broken", file=path, hint="train it again") from error
+    if version != _FORMAT:
+        raise ModelError(f"expected detector format {_FORMAT}, got {version}", file=path)
+    return description

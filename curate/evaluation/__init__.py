@@ -1,0 +1,59 @@
+"""Scoring detections on gold labels, and comparing detectors so that the difference can be believed.
+
+Arrays and labels in, dataclasses out: no torch, no database. `matching` states the one rule of what counts.
+"""
+
+from curate.evaluation.comparer import compare
+from curate.evaluation.comparison import Comparison, Difference, EvalInput, FrameChange, Side
+from curate.evaluation.evaluator import evaluate
+from curate.evaluation.gold import gold_hash, moving_objects
+from curate.evaluation.report import (
+    comparison_markdown,
+    delta,
+    escape_markdown,
+    evaluation_markdown,
+    headline,
+    verdict_sentence,
+)
+from curate.evaluation.results import (
+    Ap,
+    ClassResult,
+    Curve,
+    ErrorKinds,
+    EvalResult,
+    FalseAtRecall,
+    FrameCounts,
+    OperatingPoint,
+    SubsetResult,
+)
+from curate.evaluation.settings import EvalSettings, settings_from_site, site_slices
+
+__all__ = [
+    "Ap",
+    "ClassResult",
+    "Comparison",
+    "Curve",
+    "Difference",
+    "ErrorKinds",
+    "EvalInput",
+    "EvalResult",
+    "EvalSettings",
+    "FalseAtRecall",
+    "FrameChange",
+    "FrameCounts",
+    "OperatingPoint",
+    "Side",
+    "SubsetResult",
+    "compare",
+    "comparison_markdown",
+    "delta",
+    "escape_markdown",
+    "evaluate",
+    "evaluation_markdown",
+    "gold_hash",
+    "headline",
+    "moving_objects",
+    "settings_from_site",
+    "site_slices",
+    "verdict_sentence",
+]

@@ -1,0 +1,173 @@
+"""The figures of one run for any weighting of the time blocks, from curves computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.evaluation.curves import BlockCurve, average_precision, block_curve, false_per_frame
+from curate.evaluation.gold import COUNTS
+from curate.evaluation.matching import THRESHOLDS, Matches
+from curate.evaluation.scorer import Scorer
+from curate.types import BoolArray, FloatArray, IntArray
+
+__all__ = ["BlockFigures", "Scope", "block_figures", "scope_members"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a figure speaks of: kind ("all", "class", "slice", "motion") and the name of it."""
+
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Counts per block at the operating point, each (B,), and the curve for false positives at a recall."""
+
+    true: FloatArray
+    false: FloatArray
+    positives: FloatArray
+    curve: BlockCurve | None
+
+
+@dataclass(frozen=True)
+class BlockFigures:
+    """Curves and counts per scope.
+
+    Attributes:
+        classes: Class names.
+        curves: (scope, "box" or "mask") -> per class ten curves, one per IoU threshold; a class as scope is
+            read from "all".
+        points: scope -> counts at the operating point.
+        frames: (B,) frames of each block.
+        recalls: Recalls for false positives per frame.
+    """
+
+    classes: tuple[str, ...]
+    curves: Mapping[tuple[Scope, str], Sequence[Sequence[BlockCurve]]]
+    points: Mapping[Scope, _Point]
+    frames: FloatArray
+    recalls: tuple[float, ...]
+
+    def under(self, weights: FloatArray) -> dict[Scope, dict[str, FloatArray]]:
+        """Scope -> metric -> (R,) values for R weightings (R, B) of the blocks; NaN where undefined."""
+        result: dict[Scope, dict[str, FloatArray]] = {scope: {} for scope in self.points}
+        for (scope, geometry), rows in self.curves.items():
+            # (K, T, R) for K classes and T thresholds.
+            values = np.array([[average_precision(curve, weights) for curve in curves] for curves in rows])
+            result[scope].update(_ap_metrics(geometry, values))
+            if scope == Scope("all"):
+                for label, name in enumerate(self.classes):
+                    result[Scope("class", name)].update(_ap_metrics(geometry, values[[label]]))
+        for scope, point in self.points.items():
+            result[scope].update(self._point_metrics(point, weights))
+        return result
+
+    def _point_metrics(self, point: _Point, weights: FloatArray) -> dict[str, FloatArray]:
+        true, false = weights @ point.true, weights @ point.false
+        positives, shown = weights @ point.positives, true + false
+        unknown = np.full_like(true, np.nan)
+        result = {"recall": np.divide(true, positives, out=unknown.copy(), where=positives > 0)}
+        if point.curve is not None:
+            result["precision"] = np.divide(true, shown, out=unknown, where=shown > 0)
+            alarms = false_per_frame(point.curve, weights, self.recalls, self.frames)
+            for column, recall in enumerate(self.recalls):
+                result[f"fppi@{recall:g}"] = alarms[:, column]
+        return result
+
+
+def _ap_metrics(geometry: str, values: FloatArray) -> dict[str, FloatArray]:
+    """AP, AP50, AP75 (R,) from (K, T, R); a class without objects is left out of the mean, as in COCO."""
+    present = ~np.isnan(values[:, 0])
+    count = present.sum(axis=0)
+    mean = np.where(present[:, None], values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
+    return {
+        f"{geometry}_ap": mean.mean(axis=0),
+        f"{geometry}_ap50": mean[0],
+        f"{geometry}_ap75": mean[5],
+    }
+
+
+def scope_members(
+    scorer: Scorer, scope: Scope, classes: Sequence[str], subsets: Mapping[Scope, BoolArray]
+) -> BoolArray:
+    """(G,) objects that count in a scope."""
+    members = scorer.gold.kind == COUNTS
+    if scope.kind == "class":
+        return np.asarray(members & (scorer.gold.label == list(classes).index(scope.name)))
+    return np.asarray(members & subsets[scope]) if scope in subsets else members
+
+
+def block_figures(
+    scorer: Scorer,
+    classes: Sequence[str],
+    blocks: IntArray,
+    subsets: Mapping[Scope, BoolArray],
+    *,
+    masks: bool,
+) -> BlockFigures:
+    """Match one run and cut its curves by block.
+
+    Args:
+        scorer: The run.
+        classes: Class names.
+        blocks: (F,) block of each frame, 0 .. B - 1.
+        subsets: Slices and motion: scope -> (G,) objects.
+        masks: Whether masks are compared too.
+    """
+    count = int(blocks.max()) + 1
+    curves: dict[tuple[Scope, str], list[list[BlockCurve]]] = {}
+    points: dict[Scope, _Point] = {}
+    for scope in (Scope("all"), *subsets):
+        subset = subsets.get(scope)
+        for geometry in ("box", "mask") if masks else ("box",):
+            matches = scorer.matches(masks=geometry == "mask", subset=subset)
+            curves[scope, geometry] = [
+                _class_curves(scorer, matches, label, blocks, count) for label in range(len(classes))
+            ]
+            if geometry == "box":
+                points[scope] = _point(scorer, matches, None, blocks, count, curve=subset is None)
+            if geometry == "box" and subset is None:
+                for label, name in enumerate(classes):
+                    points[Scope("class", name)] = _point(scorer, matches, label, blocks, count, curve=True)
+    frames = np.bincount(blocks, minlength=count).astype(float)
+    return BlockFigures(tuple(classes), curves, points, frames, scorer.settings.recalls)
+
+
+def _positives(
+    scorer: Scorer, matches: Matches, label: int | None, blocks: IntArray, count: int
+) -> FloatArray:
+    members = matches.positives if label is None else matches.positives & (scorer.gold.label == label)
+    return np.bincount(blocks[scorer.gold.frame[members]], minlength=count).astype(float)
+
+
+def _class_curves(
+    scorer: Scorer, matches: Matches, label: int, blocks: IntArray, count: int
+) -> list[BlockCurve]:
+    mine = scorer.detections.label == label
+    scores, where = scorer.detections.scores[mine], blocks[scorer.detections.frame[mine]]
+    positives = _positives(scorer, matches, label, blocks, count)
+    true, false = matches.true[:, mine], matches.false[:, mine]
+    return [block_curve(scores, true[step], false[step], where, positives) for step in range(len(THRESHOLDS))]
+
+
+def _point(
+    scorer: Scorer, matches: Matches, label: int | None, blocks: IntArray, count: int, *, curve: bool
+) -> _Point:
+    found = scorer.detections
+    mine = np.ones(len(found), bool) if label is None else found.label == label
+    where = blocks[found.frame]
+    true, false = matches.true[0], matches.false[0]
+    shown = mine & (found.scores >= scorer.settings.score)
+    positives = _positives(scorer, matches, label, blocks, count)
+    whole = block_curve(found.scores[mine], true[mine], false[mine], where[mine], positives, whole_ties=True)
+    return _Point(
+        np.bincount(where[true & shown], minlength=count).astype(float),
+        np.bincount(where[false & shown], minlength=count).astype(float),
+        positives,
+        whole if curve else None,
+    )

@@ -1,0 +1,99 @@
+"""CVAT tracks in memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from curate.types import BoxTuple
+
+__all__ = ["CvatBox", "CvatTrack", "CvatVideo"]
+
+
+@dataclass(frozen=True, slots=True)
+class CvatBox:
+    """A track's box on one frame.
+
+    Attributes:
+        frame: Frame number in the video, from 0.
+        bbox_xyxy: Corners in pixels.
+        outside: The object is not in the picture from here on.
+        occluded: CVAT's flag.
+        attributes: Name -> bool, number or text.
+    """
+
+    frame: int
+    bbox_xyxy: BoxTuple
+    outside: bool = False
+    occluded: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CvatTrack:
+    """One object over time.
+
+    Attributes:
+        id: As in the file.
+        label: As in the file.
+        keyframes: What a person drew, by frame.
+        last_frame: How long the last keyframe holds (unless it is `outside`).
+    """
+
+    id: str
+    label: str
+    keyframes: tuple[CvatBox, ...]
+    last_frame: int
+
+    def at(self, frame: int) -> CvatBox | None:
+        """The box on a frame, or None where the object is not in the picture.
+
+        Between two keyframes corners move linearly; flags and attributes stay as they were. Towards a
+        keyframe that says `outside` the box stands still, as in CVAT's own files: that keyframe marks the
+        time of leaving, not a place.
+        """
+        if frame > self.last_frame:
+            return None
+        place = bisect_right(self.keyframes, frame, key=lambda box: box.frame)
+        if place == 0:
+            return None
+        before = self.keyframes[place - 1]
+        after = self.keyframes[place] if place < len(self.keyframes) else None
+        if before.outside:
+            return None
+        corners = before.bbox_xyxy
+        if after is not None and not after.outside:
+            share = (frame - before.frame) / (after.frame - before.frame)
+            x1, y1, x2, y2 = (a + (b - a) * share for a, b in zip(corners, after.bbox_xyxy, strict=True))
+            corners = (x1, y1, x2, y2)
+        return replace(before, frame=frame, bbox_xyxy=corners)
+
+
+@dataclass(frozen=True, slots=True)
+class CvatVideo:
+    """A "CVAT for video 1.1" file.
+
+    Attributes:
+        tracks: In the order of the file.
+        labels: Label name -> its attributes (name -> input type), from the file's head.
+        width: Pixels, or None when the head does not say.
+        height: Pixels, or None.
+        last_frame: Last frame of the task, or None.
+        path: Where it was read.
+    """
+
+    tracks: tuple[CvatTrack, ...]
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    width: int | None = None
+    height: int | None = None
+    last_frame: int | None = None
+    path: str = ""
+
+    def boxes_at(self, frame: int) -> Iterator[tuple[CvatTrack, CvatBox]]:
+        """All objects in the picture on a frame."""
+        for track in self.tracks:
+            box = track.at(frame)
+            if box is not None:
+                yield track, box

@@ -1,0 +1,144 @@
+"""Boxes and masks from files: read with care, and fitted to their frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import shapely
+from shapely.geometry import box as shapely_box
+
+from curate.errors import FormatError
+from curate.formats._values import as_number, shown
+from curate.formats.report import BadItem, ImportReport
+from curate.geometry import Mask, Polygon, Rle
+from curate.geometry.polygons import (
+    polygons_bbox,
+    polygons_from_shapely,
+    polygons_to_shapely,
+    polygons_valid_reason,
+    repair_polygons,
+)
+from curate.geometry.rle import rle_from_coco, rle_to_bbox
+from curate.types import BoxTuple, Ring
+
+__all__ = ["fit_box", "fit_mask", "mask_box", "parse_bbox", "parse_segmentation"]
+
+_OUTSIDE = 2.0
+"""A label tool's rounding puts a box up to so many pixels out of its frame; more is a mistake."""
+_SILENT = 0.011
+"""Rounding to 0.01 px is no news."""
+
+
+def parse_bbox(value: Any) -> BoxTuple | None:
+    """COCO's [x, y, width, height] as corners; None when there is none."""
+    if value is None or value == []:
+        return None
+    if not isinstance(value, list) or len(value) != 4:
+        raise BadItem("wrong_type", f"bbox must be [x, y, width, height], got {shown(value)}")
+    x, y, width, height = (as_number(number, "bbox") for number in value)
+    box = (x, y, x + width, y + height)
+    if width <= 0 or height <= 0 or box[2] <= x or box[3] <= y:
+        raise BadItem("box_size", f"bbox needs a width and a height above 0, got {shown(value)}")
+    return box
+
+
+def parse_segmentation(value: Any, item: str, report: ImportReport) -> Mask | None:
+    """COCO's list of rings or RLE; None when there is none.
+
+    A self-crossing ring is repaired and reported.
+    """
+    if value is None or value == []:
+        return None
+    if isinstance(value, dict):
+        try:
+            return rle_from_coco(value)
+        except FormatError as error:
+            raise BadItem("rle", error.message) from error
+    if not isinstance(value, list):
+        raise BadItem(
+            "wrong_type", f"segmentation must be a list of rings or an RLE object, got {shown(value)}"
+        )
+    polygons = tuple(Polygon(_ring(ring)) for ring in value)
+    reason = polygons_valid_reason(polygons)
+    if not reason:
+        return polygons
+    repaired = repair_polygons(polygons)
+    if not repaired:
+        raise BadItem("polygon", f"the polygon has no area ({reason})")
+    report.note(item, "polygon_repaired", f"the polygon was not valid ({reason}); its area was kept")
+    return repaired
+
+
+def _ring(value: Any) -> Ring:
+    if not isinstance(value, list):
+        raise BadItem("wrong_type", f"a ring must be a list [x1, y1, x2, y2, ...], got {shown(value)}")
+    if len(value) % 2:
+        raise BadItem("polygon", f"a ring needs an even number of coordinates, got {len(value)}")
+    numbers = [as_number(number, "segmentation") for number in value]
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    if len(points) > 1 and points[0] == points[-1]:
+        points.pop()
+    if len(points) < 3:
+        raise BadItem("polygon", f"a polygon needs at least three points, got {len(points)}")
+    return tuple(points)
+
+
+def mask_box(mask: Mask) -> BoxTuple:
+    """Tight box of a mask."""
+    box = rle_to_bbox(mask) if isinstance(mask, Rle) else polygons_bbox(mask)
+    if box is None or box[2] <= box[0] or box[3] <= box[1]:
+        raise BadItem("no_shape", "the mask is empty and there is no bbox")
+    return box
+
+
+def fit_box(box: BoxTuple, width: int, height: int, item: str, report: ImportReport) -> BoxTuple:
+    """Clip a box that is up to 2 px out of its frame; farther out is a bad item."""
+    beyond = _beyond(box, width, height)
+    if beyond <= 0:
+        return box
+    _refuse_far(beyond, "box", width, height)
+    clipped = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height)))
+    if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
+        raise BadItem("box_outside", f"the box lies outside its frame of {width} x {height}")
+    if beyond > _SILENT:
+        report.note(item, "box_clipped", f"the box reached {beyond:.2f} px out of its frame and was clipped")
+    return clipped
+
+
+def fit_mask(mask: Mask, width: int, height: int, item: str, report: ImportReport) -> Mask:
+    """Refuse an RLE of another size; clip polygons like boxes."""
+    if isinstance(mask, Rle):
+        if (mask.width, mask.height) != (width, height):
+            raise BadItem(
+                "rle", f"the RLE is {mask.width} x {mask.height} pixels, its frame {width} x {height}"
+            )
+        return mask
+    beyond = _beyond(polygons_bbox(mask), width, height)
+    if beyond <= _SILENT:
+        return mask
+    _refuse_far(beyond, "polygon", width, height)
+    frame = shapely_box(0, 0, width, height)
+    clipped = tuple(
+        piece
+        for polygon in mask
+        for piece in polygons_from_shapely(shapely.intersection(polygons_to_shapely([polygon]), frame))
+    )
+    if not clipped:
+        raise BadItem("box_outside", f"the polygon lies outside its frame of {width} x {height}")
+    report.note(
+        item, "polygon_clipped", f"the polygon reached {beyond:.2f} px out of its frame and was clipped"
+    )
+    return clipped
+
+
+def _beyond(box: BoxTuple, width: int, height: int) -> float:
+    return max(-box[0], -box[1], box[2] - width, box[3] - height)
+
+
+def _refuse_far(beyond: float, what: str, width: int, height: int) -> None:
+    if beyond > _OUTSIDE:
+        raise BadItem(
+            "box_outside",
+            f"the {what} reaches {beyond:.1f} px out of its frame of {width} x {height}",
+            "were the labels made on pictures of another size?",
+        )

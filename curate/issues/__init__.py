@@ -1,0 +1,72 @@
+"""Finding label errors: arrays in, a ranked queue of issues out. No torch, no store, no pictures.
+
+The way through: `FinderInputs` (tables and evidence) -> `gather` -> `score_evidence` -> `rank_issues`, or all at
+once by `find_issues`. What is learned on the site comes from `inject` -> `injected_rows` and from
+`decision_rows`, and goes through `fit_calibrators` into `Calibrators`.
+"""
+
+from curate.issues.calibrate import Calibrators, TypeModel, fit_calibrators, prior_calibrators
+from curate.issues.forecast import Forecast, Reliability, expected_errors, reliability
+from curate.issues.inject import DEFAULT_RATES, Injected, InjectedError, inject, restore
+from curate.issues.inputs import (
+    DetectionEvidence,
+    DetectionTable,
+    FinderInputs,
+    FrameHealth,
+    FrameTable,
+    LabelEvidence,
+    LabelTable,
+    PlaceEvidence,
+)
+from curate.issues.places import cluster_boxes, recurring
+from curate.issues.queue import find_issues, issue_id, issue_looks, rank_issues, review_gain
+from curate.issues.rows import TrainingRows, decision_rows, injected_rows, verdict
+from curate.issues.scoring import Evidenced, Scored, gather, score, score_evidence
+from curate.issues.settings import STILL_CLASSES, FinderSettings
+from curate.issues.spec import SPECS
+from curate.issues.tracks import Links, link_tracks
+
+__all__ = [
+    "DEFAULT_RATES",
+    "SPECS",
+    "STILL_CLASSES",
+    "Calibrators",
+    "DetectionEvidence",
+    "DetectionTable",
+    "Evidenced",
+    "FinderInputs",
+    "FinderSettings",
+    "Forecast",
+    "FrameHealth",
+    "FrameTable",
+    "Injected",
+    "InjectedError",
+    "LabelEvidence",
+    "LabelTable",
+    "Links",
+    "PlaceEvidence",
+    "Reliability",
+    "Scored",
+    "TrainingRows",
+    "TypeModel",
+    "cluster_boxes",
+    "decision_rows",
+    "expected_errors",
+    "find_issues",
+    "fit_calibrators",
+    "gather",
+    "inject",
+    "injected_rows",
+    "issue_id",
+    "issue_looks",
+    "link_tracks",
+    "prior_calibrators",
+    "rank_issues",
+    "recurring",
+    "reliability",
+    "restore",
+    "review_gain",
+    "score",
+    "score_evidence",
+    "verdict",
+]

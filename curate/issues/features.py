@@ -1,0 +1,276 @@
+"""Evidence of every type as one matrix each, with the columns of `curate.issues.spec`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.annotations import IssueType
+from curate.issues import scores
+from curate.issues.candidates import Candidates, missing_candidates
+from curate.issues.context import Context, may_stand
+from curate.issues.inputs import FinderInputs
+from curate.issues.masks import as_rles, mask_agreement
+from curate.issues.spec import SPECS
+from curate.types import BoolArray, FloatArray
+
+__all__ = ["Features", "build_features"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Evidence of one type.
+
+    Attributes:
+        values: (N, K) in [0, 1], NaN where absent; N labels, candidates or frames, K as in the type's spec.
+        applies: (N,) False for rows that cannot have this type of error.
+        reason: Why the type does not apply at all, or "".
+    """
+
+    values: FloatArray
+    applies: BoolArray
+    reason: str = ""
+
+
+def build_features(inputs: FinderInputs, context: Context) -> tuple[dict[IssueType, Features], Candidates]:
+    """Evidence for all types, and the candidates that `missing` is about."""
+    labels = inputs.labels
+    judged = labels.judged
+    candidates = missing_candidates(inputs, context)
+    shared = _shared(inputs, context)
+    columns: dict[IssueType, tuple[Mapping[str, FloatArray | None], BoolArray, str]] = {
+        IssueType.SPURIOUS: (_spurious(inputs, context, shared), judged, ""),
+        IssueType.MISSING: (
+            _missing(context, candidates, inputs),
+            np.ones(len(candidates), bool),
+            "" if len(inputs.detections) or len(candidates) else "no out-of-fold detections",
+        ),
+        IssueType.WRONG_CLASS: (
+            _wrong_class(inputs, context, shared),
+            judged,
+            "" if len(context.classes) > 1 else "there is only one class",
+        ),
+        IssueType.BAD_LOCATION: (_bad_location(inputs, context, shared), judged, ""),
+        IssueType.INACCURATE_MASK: (
+            _masks(inputs, shared),
+            judged & _has_mask(inputs),
+            "" if _has_mask(inputs).any() or not len(labels) else "no label has a mask",
+        ),
+        IssueType.DUPLICATE: (_duplicate(inputs, context), judged & context.worse, ""),
+        IssueType.INCONSISTENT_TRACK: (
+            _track(inputs, context, shared),
+            judged & np.isfinite(context.expected).all(1),
+            "",
+        ),
+        IssueType.OUTLIER: (_outlier(inputs, shared), judged, ""),
+        IssueType.BAD_FRAME: (_frames(inputs), np.ones(len(inputs.frames), bool), ""),
+    }
+    return {kind: _matrix(kind, *value) for kind, value in columns.items()}, candidates
+
+
+def _matrix(
+    kind: IssueType, columns: Mapping[str, FloatArray | None], applies: BoolArray, reason: str
+) -> Features:
+    spec = SPECS[kind]
+    values = np.full((len(applies), len(spec.evidence)), np.nan)
+    for column, item in enumerate(spec.evidence):
+        value = columns.get(item.name)
+        if value is not None:
+            values[:, column] = np.clip(value, 0, 1)
+    keys = np.array([item.key for item in spec.evidence])
+    known = np.isfinite(values[:, keys]).any(1)
+    if not reason and len(applies) and not known.any():
+        wanted = ", ".join(item.name for item in spec.evidence if item.key)
+        reason = f"no evidence: none of {wanted} was computed"
+    return Features(
+        values, np.asarray(applies & known) if not reason else np.zeros(len(applies), bool), reason
+    )
+
+
+def _shared(inputs: FinderInputs, context: Context) -> dict[str, FloatArray | None]:
+    evidence, boxes = inputs.label_evidence, inputs.labels.boxes
+    return {
+        "odd_size": None if evidence.size_z is None else scores.odd_size(evidence.size_z),
+        "edge": None if evidence.edge_contrast is None else scores.edge_doubt(evidence.edge_contrast),
+        "jump": scores.box_disagreement(boxes, context.expected),
+        "jitter": scores.jitter_score(boxes, context.expected),
+        "track_minority": scores.track_minority(context.links.tracks, inputs.labels.classes),
+        "neighbours": None
+        if evidence.neighbour_agreement is None
+        else scores.neighbour_doubt(evidence.neighbour_agreement),
+    }
+
+
+def _spurious(
+    inputs: FinderInputs, context: Context, shared: Mapping[str, FloatArray | None]
+) -> dict[str, FloatArray | None]:
+    evidence, places = inputs.label_evidence, context.places
+    low = background = None
+    if evidence.foreground is not None:
+        low = scores.low_foreground(evidence.foreground, context.usual_foreground, context.still)
+    if evidence.class_probs is not None:
+        background = scores.background_doubt(evidence.class_probs)
+    either = None
+    if low is not None and background is not None:
+        either = np.fmax(low, background)
+    return {
+        "background": background,
+        "unseen": scores.unseen(context.support) if len(inputs.detections) else None,
+        "low_foreground": low,
+        "background_or_empty": either,
+        "standing": scores.standing(places.shares, places.stillness, context.still),
+        "source_doubt": None
+        if inputs.labels.source_scores is None
+        else scores.source_doubt(inputs.labels.source_scores),
+        "odd_size": shared["odd_size"],
+    }
+
+
+def _missing(context: Context, candidates: Candidates, inputs: FinderInputs) -> dict[str, FloatArray | None]:
+    found = context.matched[context.matched >= 0]
+    sure = found[np.nan_to_num(context.matched_iou[context.matched >= 0]) >= 0.5]
+    still = may_stand(candidates.classes, context.classes, context.settings)
+    usual = np.full(len(candidates), 0.5)
+    for klass in np.unique(candidates.classes):
+        rows = np.asarray(inputs.labels.classes) == klass
+        if rows.any():
+            usual[candidates.classes == klass] = context.usual_foreground[rows][0]
+    low = scores.low_foreground(candidates.foreground, usual, still)
+    places = candidates.places
+    return {
+        "confidence": scores.confidence(candidates.scores, np.asarray(inputs.detections.scores, float)[sure]),
+        "uncovered": candidates.uncovered,
+        "free": candidates.free,
+        "foreground": 1 - low,
+        "not_standing": 1 - scores.standing(places.shares, places.stillness, still),
+        "usual_size": 1 - scores.odd_size(candidates.size_z),
+        "in_track": candidates.in_track,
+        "ledger": candidates.ledger,
+    }
+
+
+def _wrong_class(
+    inputs: FinderInputs, context: Context, shared: Mapping[str, FloatArray | None]
+) -> dict[str, FloatArray | None]:
+    probs = inputs.label_evidence.class_probs
+    doubt = None if probs is None else scores.class_doubt(probs, np.asarray(inputs.labels.classes))
+    detected = len(inputs.detections) > 0
+    return {
+        "class_doubt": doubt,
+        "seen_as_other": scores.seen_as_other(context.own_support, context.other_support)
+        if detected
+        else None,
+        "neighbours": shared["neighbours"],
+        "track_minority": shared["track_minority"],
+        "odd_size": shared["odd_size"],
+    }
+
+
+def _bad_location(
+    inputs: FinderInputs, context: Context, shared: Mapping[str, FloatArray | None]
+) -> dict[str, FloatArray | None]:
+    labels, evidence = inputs.labels, inputs.label_evidence
+    refined = snapped = detected = None
+    if evidence.refined_boxes is not None:
+        refined = scores.box_disagreement(labels.boxes, evidence.refined_boxes)
+        if evidence.class_probs is not None:
+            # On empty background the detector's box means nothing.
+            refined = refined * (1 - scores.background_doubt(evidence.class_probs))
+    if evidence.snapped_boxes is not None:
+        snapped = scores.box_disagreement(labels.boxes, evidence.snapped_boxes)
+    if len(inputs.detections):
+        score = np.nan_to_num(np.asarray(inputs.detections.scores, float), nan=0.0)
+        detected = scores.detection_disagreement(context.matched_iou, score[context.matched])
+    widths = np.asarray(inputs.frames.widths)[labels.frames]
+    heights = np.asarray(inputs.frames.heights)[labels.frames]
+    return {
+        "refined": refined,
+        "detected": detected,
+        "snapped": snapped,
+        "misfit": None if evidence.location_scores is None else scores.misfit(evidence.location_scores),
+        "edge": shared["edge"],
+        "jump": shared["jump"],
+        "odd_size": shared["odd_size"],
+        "sliver": scores.sliver(labels.boxes),
+        "out_of_frame": scores.out_of_frame(labels.boxes, widths, heights),
+    }
+
+
+def _has_mask(inputs: FinderInputs) -> BoolArray:
+    masks = inputs.labels.masks
+    return (
+        np.zeros(len(inputs.labels), bool)
+        if masks is None
+        else np.array([bool(mask) for mask in masks], bool)
+    )
+
+
+def _masks(inputs: FinderInputs, shared: Mapping[str, FloatArray | None]) -> dict[str, FloatArray | None]:
+    labels, evidence = inputs.labels, inputs.label_evidence
+    if labels.masks is None:
+        return {}
+    columns: dict[str, FloatArray | None] = {
+        "mask_box": scores.mask_box_gap(labels.masks, labels.boxes),
+        "invalid": scores.invalid_polygon(labels.masks),
+        "edge": shared["edge"],
+    }
+    widths = np.asarray(inputs.frames.widths)[labels.frames]
+    heights = np.asarray(inputs.frames.heights)[labels.frames]
+    own = None
+    for name, others in (("mask", evidence.predicted_masks), ("segmenter", evidence.segmenter_masks)):
+        if others is None:
+            continue
+        # A polygon that cannot be rasterised is found by `invalid` and has no pixels to compare.
+        invalid = np.nan_to_num(np.asarray(columns["invalid"], float)) > 0
+        if own is None:
+            own = as_rles(
+                [None if bad else mask for mask, bad in zip(labels.masks, invalid, strict=True)],
+                widths,
+                heights,
+            )
+        region, boundary = mask_agreement(own, as_rles(others, widths, heights))
+        columns[f"{name}_region"] = scores.mask_disagreement(region)
+        columns[f"{name}_boundary"] = scores.mask_disagreement(boundary, worst=0.2)
+    return columns
+
+
+def _duplicate(inputs: FinderInputs, context: Context) -> dict[str, FloatArray | None]:
+    source = inputs.labels.source_scores
+    return {
+        "overlap": scores.duplicate_overlap(context.partner_iou, context.partner_inside),
+        "inside": context.partner_inside,
+        "unmatched": (context.matched < 0).astype(float) if len(inputs.detections) else None,
+        "source_doubt": None if source is None else scores.source_doubt(source),
+    }
+
+
+def _track(
+    inputs: FinderInputs, context: Context, shared: Mapping[str, FloatArray | None]
+) -> dict[str, FloatArray | None]:
+    minority = shared["track_minority"] if len(context.classes) > 1 else None
+    return {"jump": shared["jump"], "jitter": shared["jitter"], "track_minority": minority}
+
+
+def _outlier(inputs: FinderInputs, shared: Mapping[str, FloatArray | None]) -> dict[str, FloatArray | None]:
+    far = inputs.label_evidence.outlier
+    return {
+        "far": None if far is None else scores.outlier_score(far),
+        "neighbours": shared["neighbours"],
+        "odd_size": shared["odd_size"],
+    }
+
+
+def _frames(inputs: FinderInputs) -> dict[str, FloatArray | None]:
+    health = inputs.frames.health
+    return {
+        "verdict": None if health.verdicts is None else scores.verdict_score(health.verdicts),
+        "blur": None if health.sharpness is None else scores.blur_score(health.sharpness),
+        "exposure": None if health.brightness is None else scores.exposure_score(health.brightness),
+        "frozen": None if health.change is None else scores.frozen_score(health.change),
+        "repeated": None
+        if health.twin_distance is None
+        else scores.duplicate_frame_score(health.twin_distance, health.change),
+        "moved": None if health.shift is None else scores.moved_score(health.shift),
+    }

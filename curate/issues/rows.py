@@ -1,0 +1,204 @@
+"""Rows that the calibrators learn from: injected errors with their truth, and decided issues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.annotations import DecisionKind, Issue, IssueType
+from curate.errors import DataError
+from curate.geometry.boxes import box_iou_pairwise
+from curate.issues.context import build_context
+from curate.issues.features import build_features
+from curate.issues.inject import Injected
+from curate.issues.inputs import FinderInputs
+from curate.issues.model import sigmoid
+from curate.issues.pairs import iter_frame_pairs
+from curate.issues.settings import FinderSettings
+from curate.issues.spec import SPECS
+from curate.types import BoolArray, FloatArray, IntArray
+
+__all__ = ["TrainingRows", "decision_rows", "injected_rows", "verdict"]
+
+# What already looks like an error before anything was injected is probably one, and must not be taught as
+# innocent.
+_TAINTED = 0.5
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows of one type.
+
+    Attributes:
+        values: (N, K) evidence in the order of the type's spec, NaN where absent.
+        truth: (N,) 1 for an error of this type, else 0.
+        blocks: (N,) time block.
+        groups: (N,) number of the look that decided it together with others, -1 for a look of its own.
+        weight: (N,) > 0.
+    """
+
+    values: FloatArray
+    truth: IntArray
+    blocks: IntArray
+    groups: IntArray
+    weight: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def to_arrays(self) -> dict[str, FloatArray | IntArray]:
+        """Arrays by name, for `numpy.savez`."""
+        return {
+            "values": self.values,
+            "truth": self.truth,
+            "blocks": self.blocks,
+            "groups": self.groups,
+            "weight": self.weight,
+        }
+
+    @classmethod
+    def from_arrays(cls, kind: IssueType, arrays: Mapping[str, np.ndarray]) -> TrainingRows:
+        """The other way.
+
+        Raises:
+            DataError: An array is missing or has another shape, as after an update that added evidence.
+        """
+        try:
+            rows = cls(
+                *(np.asarray(arrays[name]) for name in ("values", "truth", "blocks", "groups", "weight"))
+            )
+        except KeyError as error:
+            raise DataError(f"stored training rows lack {error}", item=kind.value) from error
+        if rows.values.shape != (len(rows.truth), len(SPECS[kind].evidence)):
+            raise DataError(
+                f"stored training rows need {len(SPECS[kind].evidence)} columns, got {rows.values.shape}",
+                item=kind.value,
+                hint="scan again to make new ones",
+            )
+        return rows
+
+
+def injected_rows(
+    inputs: FinderInputs,
+    injected: Injected,
+    classes: Sequence[str],
+    settings: FinderSettings | None = None,
+) -> dict[IssueType, TrainingRows]:
+    """Evidence of corrupted labels against what is known about the corruption.
+
+    Args:
+        inputs: Tables and evidence computed on the CORRUPTED labels (`injected.labels`).
+        injected: What `curate.issues.inject.inject` returned.
+        classes: Class names.
+        settings: The settings of the scan.
+
+    Returns:
+        Rows per type. Labels with an injected error of another type are innocent of this one. Labels
+        without any that the prior already holds to be wrong are left out: real labels have real errors.
+    """
+    context = build_context(inputs, classes, settings or FinderSettings())
+    features, candidates = build_features(inputs, context)
+    truth = injected.truth
+    kinds: dict[str, IssueType] = {}
+    for error in truth:
+        kinds.setdefault(error.annotation_id, error.type)
+    label_kind = [kinds.get(name) for name in inputs.labels.ids]
+    clean = np.array([kind is None for kind in label_kind], bool)
+    wrong = {kind: np.array([value is kind for value in label_kind], bool) for kind in SPECS}
+    frame_of = {name: index for index, name in enumerate(inputs.frames.ids)}
+    lost = [error for error in truth if error.type is IssueType.MISSING and error.true_box is not None]
+    wrong[IssueType.MISSING] = _covers(
+        candidates.frames,
+        candidates.boxes,
+        np.array([frame_of[error.frame_id] for error in lost], np.int64),
+        np.array([error.true_box for error in lost], float).reshape(-1, 4),
+    )
+    blocks = np.asarray(inputs.frames.blocks)
+    result: dict[IssueType, TrainingRows] = {}
+    for kind, table in features.items():
+        if kind is IssueType.BAD_FRAME:
+            continue
+        hit = wrong[kind]
+        frames = candidates.frames if kind is IssueType.MISSING else np.asarray(inputs.labels.frames)
+        prior = sigmoid(_prior_logits(kind, table.values))
+        innocent = np.ones(len(hit), bool) if kind is IssueType.MISSING else clean
+        keep = table.applies & (hit | ~innocent | (prior < _TAINTED))
+        result[kind] = TrainingRows(
+            table.values[keep], hit[keep].astype(np.int64), blocks[frames[keep]],
+            np.full(int(keep.sum()), -1, np.int64), np.ones(int(keep.sum())),
+        )  # fmt: skip
+    return result
+
+
+def _prior_logits(kind: IssueType, values: FloatArray) -> FloatArray:
+    spec = SPECS[kind]
+    return np.asarray(spec.bias + np.where(np.isfinite(values), values, spec.usual) @ spec.weights)
+
+
+def _covers(frames: IntArray, boxes: FloatArray, true_frames: IntArray, true_boxes: FloatArray) -> BoolArray:
+    """(N,) True where a box has IoU >= 0.5 with one of the true boxes of its frame."""
+    found = np.zeros(len(frames), bool)
+    for a, b in iter_frame_pairs(frames, true_frames):
+        found[a[box_iou_pairwise(boxes[a], true_boxes[b]) >= 0.5]] = True
+    return found
+
+
+_CONFIRMS: dict[DecisionKind, frozenset[IssueType]] = {
+    DecisionKind.DELETE_LABEL: frozenset({IssueType.SPURIOUS, IssueType.DUPLICATE, IssueType.OUTLIER}),
+    DecisionKind.RELABEL: frozenset({IssueType.WRONG_CLASS, IssueType.OUTLIER}),
+    DecisionKind.EDIT: frozenset(
+        {IssueType.BAD_LOCATION, IssueType.INACCURATE_MASK, IssueType.INCONSISTENT_TRACK, IssueType.OUTLIER}
+    ),
+    DecisionKind.ADD: frozenset({IssueType.MISSING}),
+    DecisionKind.EXCLUDE_FRAME: frozenset({IssueType.BAD_FRAME}),
+}
+
+
+def verdict(kind: IssueType, decision: DecisionKind) -> bool | None:
+    """Whether a decision says that an issue of this type was right; None when it says nothing.
+
+    `apply` confirms and `keep` refutes any type. Deleting a label whose issue was about its box refutes the
+    issue: it was wrong, but in another way. Excluding a frame says nothing about one label on it.
+    """
+    if decision is DecisionKind.APPLY:
+        return True
+    if decision is DecisionKind.KEEP:
+        return False
+    if decision in (DecisionKind.SKIP, DecisionKind.UNDO):
+        return None
+    if decision is DecisionKind.EXCLUDE_FRAME and kind is not IssueType.BAD_FRAME:
+        return None
+    return kind in _CONFIRMS[decision]
+
+
+def decision_rows(
+    decided: Iterable[tuple[Issue, DecisionKind]], block_of: Mapping[str, int]
+) -> dict[IssueType, TrainingRows]:
+    """Rows from decided issues: an issue carries the evidence that raised it, so nothing is computed again.
+
+    Args:
+        decided: Issues, each with the decision that stands (undone ones left out).
+        block_of: Frame id -> time block. Frames that are not there get a block of their own (-1).
+
+    Returns:
+        Rows per type that was decided at least once.
+    """
+    found: dict[IssueType, list[tuple[list[float], bool, int, int]]] = {}
+    groups: dict[str, int] = {}
+    for issue, decision in decided:
+        answer = verdict(issue.type, decision)
+        if answer is None:
+            continue
+        values = [float(issue.evidence.get(name, np.nan)) for name in SPECS[issue.type].names]
+        group = -1 if issue.group_id is None else groups.setdefault(issue.group_id, len(groups))
+        found.setdefault(issue.type, []).append((values, answer, block_of.get(issue.frame_id, -1), group))
+    return {
+        kind: TrainingRows(
+            np.array([row[0] for row in rows]), np.array([row[1] for row in rows], np.int64),
+            np.array([row[2] for row in rows], np.int64), np.array([row[3] for row in rows], np.int64),
+            np.ones(len(rows)),
+        )
+        for kind, rows in found.items()
+    }  # fmt: skip

@@ -1,0 +1,80 @@
+"""What every part of the store stands on: transactions, ids in chunks, JSON columns."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy.engine import Connection, Engine
+
+from curate.errors import DataError
+from curate.store.engine import WRITE_OPTION, translated
+
+__all__ = ["StoreBase", "chunked", "dump_json"]
+
+T = TypeVar("T")
+_CHUNK = 1000
+
+
+class StoreBase:
+    """An engine and this thread's open transaction."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self._engine = engine
+        self._local = threading.local()
+        self.where = where
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A write transaction: all of the block is saved, or nothing.
+
+        Store methods called inside, on the same thread, join it. A nested block is a savepoint: when it fails
+        and the error is caught, only its own part is undone.
+        """
+        active: Connection | None = getattr(self._local, "connection", None)
+        if active is not None:
+            with translated(self.where), active.begin_nested():
+                yield active
+            return
+        with translated(self.where), self._engine.connect() as plain:
+            connection = plain.execution_options(**{WRITE_OPTION: True})
+            with connection.begin():
+                self._local.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._local.connection = None
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        """One consistent view for reading: the open transaction of this thread, or one of its own."""
+        active: Connection | None = getattr(self._local, "connection", None)
+        with translated(self.where):
+            if active is not None:
+                yield active
+            else:
+                with self._engine.connect() as connection:
+                    yield connection
+
+
+def chunked(items: Iterable[T], size: int = _CHUNK) -> Iterator[list[T]]:
+    """Lists of at most `size`: databases limit the number of parameters of a statement."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def dump_json(value: Any, *, item: str) -> str:
+    """Canonical JSON: sorted keys, no spaces, no NaN.
+
+    Raises:
+        DataError: The value holds something that JSON cannot (NaN, an array, an object).
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"expected plain finite JSON values: {error}", item=item) from error

@@ -1,0 +1,1 @@
+"""The schema's history. The newest revision's id is `curate.store.migrate.HEAD`."""

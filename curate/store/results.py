@@ -1,0 +1,271 @@
+"""What workflows leave behind: artifacts of a scan, gold sets, dataset versions, runs, evaluations."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from curate.errors import ConflictError, NotFoundError
+from curate.store import schema
+from curate.store.base import StoreBase, chunked, dump_json
+from curate.store.records import Artifact, EvaluationRecord, GoldSet, GoldState, RunRecord, VersionRecord
+
+__all__ = ["ResultStore"]
+
+
+class ResultStore(StoreBase):
+    """Artifacts, gold sets, versions, runs and evaluations."""
+
+    def artifact(self, stage: str, key: str) -> Artifact | None:
+        """What a stage made for a key (a frame, a fold), or None."""
+        table = schema.artifacts
+        query = sa.select(table).where(table.c.stage == stage, table.c.key == key)
+        with self._read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else Artifact(*row)
+
+    def artifacts(self, stage: str) -> dict[str, Artifact]:
+        """Everything that a stage made, by key."""
+        table = schema.artifacts
+        query = sa.select(table).where(table.c.stage == stage).order_by(table.c.key)
+        with self._read() as connection:
+            return {row.key: Artifact(*row) for row in connection.execute(query)}
+
+    def put_artifacts(self, artifacts: Iterable[Artifact]) -> None:
+        """Note what was made; an artifact of the same stage and key gives way."""
+        table = schema.artifacts
+        with self.begin() as connection:
+            for chunk in chunked(artifacts):
+                newest = {(artifact.stage, artifact.key): artifact for artifact in chunk}
+                for stage in {artifact.stage for artifact in chunk}:
+                    keys = [key for other, key in newest if other == stage]
+                    connection.execute(sa.delete(table).where(table.c.stage == stage, table.c.key.in_(keys)))
+                connection.execute(sa.insert(table), [_row(artifact, table) for artifact in newest.values()])
+
+    def delete_artifacts(self, stage: str, keys: Iterable[str] | None = None) -> int:
+        """Forget what a stage made (for some keys or for all); the files stay.
+
+        Returns:
+            How many were forgotten.
+        """
+        table = schema.artifacts
+        delete = sa.delete(table).where(table.c.stage == stage)
+        with self.begin() as connection:
+            if keys is None:
+                return connection.execute(delete).rowcount
+            chunks = chunked(sorted(set(keys)))
+            return sum(connection.execute(delete.where(table.c.key.in_(chunk))).rowcount for chunk in chunks)
+
+    def put_gold_set(self, gold: GoldSet) -> GoldSet:
+        """Add a gold set or change a draft (which may freeze it).
+
+        Returns:
+            The gold set as stored.
+
+        Raises:
+            ConflictError: The stored one is frozen and differs, or another has this name and revision.
+        """
+        table = schema.gold_sets
+        with self.begin() as connection:
+            here = table.c.id == gold.id
+            stored = connection.execute(sa.select(table).where(here)).mappings().first()
+            if stored is None:
+                same = (table.c.name == gold.name) & (table.c.revision == gold.revision)
+                if connection.execute(sa.select(table.c.id).where(same)).first():
+                    raise ConflictError(
+                        f"revision {gold.revision} of this gold set is there already",
+                        item=f"gold set {gold.name}",
+                    )
+                row = _row(gold, table)
+                connection.execute(sa.insert(table), row)
+                return _gold(row)
+            row = {**_row(gold, table), "created_at": stored["created_at"]}
+            if stored["state"] == GoldState.FROZEN and row != dict(stored):
+                raise ConflictError(
+                    "a frozen gold set never changes",
+                    item=f"gold set {gold.name}",
+                    hint="`curate gold revise` makes a new revision",
+                )
+            connection.execute(sa.update(table).where(here).values(**row))
+            return _gold(row)
+
+    def gold_set(self, id_or_name: str) -> GoldSet:
+        """A gold set by id, or the newest revision of a name.
+
+        Raises:
+            NotFoundError: No such gold set.
+        """
+        table = schema.gold_sets
+        query = sa.select(table).where((table.c.id == id_or_name) | (table.c.name == id_or_name))
+        with self._read() as connection:
+            rows = connection.execute(query.order_by(table.c.revision.desc())).mappings().all()
+        if not rows:
+            raise NotFoundError("no such gold set", item=f"gold set {id_or_name}")
+        return _gold(next((row for row in rows if row["id"] == id_or_name), rows[0]))
+
+    def gold_sets(self) -> list[GoldSet]:
+        """All gold sets by name and revision."""
+        table = schema.gold_sets
+        query = sa.select(table).order_by(table.c.name, table.c.revision)
+        with self._read() as connection:
+            return [_gold(row) for row in connection.execute(query).mappings()]
+
+    def add_version(self, version: VersionRecord, manifest: str) -> VersionRecord:
+        """Add a dataset version with its manifest (JSON text); known content gives the stored one back.
+
+        `curate.versions` makes them.
+        """
+        table = schema.versions
+        with self.begin() as connection:
+            query = sa.select(table).where(table.c.content_hash == version.content_hash)
+            row: Any = connection.execute(query).mappings().first()
+            if row is None:
+                row = _row(version, table, manifest=manifest)
+                connection.execute(sa.insert(table), row)
+            return _version(row)
+
+    def version(self, version_id: str) -> VersionRecord:
+        """A version by id or by a beginning of it that fits one only.
+
+        Raises:
+            NotFoundError: No version, or several, begin so.
+        """
+        found = [version for version in self.versions() if version_id and version.id.startswith(version_id)]
+        if len(found) != 1:
+            problem = "several versions begin with this" if found else "no such version"
+            raise NotFoundError(
+                problem, item=f"version {version_id}", hint="`curate version list` shows them"
+            )
+        return found[0]
+
+    def versions(self) -> list[VersionRecord]:
+        """All versions, oldest first."""
+        table = schema.versions
+        columns = [column for column in table.c if column.name != "manifest"]
+        query = sa.select(*columns).order_by(table.c.created_at, table.c.id)
+        with self._read() as connection:
+            return [_version(row) for row in connection.execute(query).mappings()]
+
+    def version_manifest(self, version_id: str) -> str:
+        """The manifest (JSON text) of a version.
+
+        Raises:
+            NotFoundError: No such version.
+        """
+        table = schema.versions
+        with self._read() as connection:
+            text = connection.execute(sa.select(table.c.manifest).where(table.c.id == version_id)).scalar()
+        if text is None:
+            raise NotFoundError("no such version", item=f"version {version_id}")
+        return str(text)
+
+    def put_run(self, run: RunRecord) -> RunRecord:
+        """Add a run, or write its new state; the time of its creation stays.
+
+        Raises:
+            NotFoundError: The version is unknown.
+        """
+        table = schema.runs
+        with self.begin() as connection:
+            if run.version_id is not None:
+                self.version_manifest(run.version_id)
+            row = _row(run, table)
+            here = table.c.id == run.id
+            created = connection.execute(sa.select(table.c.created_at).where(here)).scalar()
+            if created is None:
+                connection.execute(sa.insert(table), row)
+            else:
+                row["created_at"] = created
+                connection.execute(sa.update(table).where(here).values(**row))
+        return _run(row)
+
+    def run(self, run_id: str) -> RunRecord:
+        """One run.
+
+        Raises:
+            NotFoundError: No such run.
+        """
+        with self._read() as connection:
+            query = sa.select(schema.runs).where(schema.runs.c.id == run_id)
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            raise NotFoundError("no such run", item=f"run {run_id}")
+        return _run(row)
+
+    def runs(self, version_id: str | None = None, kind: str | None = None) -> list[RunRecord]:
+        """Runs, oldest first; each filter narrows."""
+        table = schema.runs
+        query = sa.select(table).order_by(table.c.created_at, table.c.id)
+        if version_id is not None:
+            query = query.where(table.c.version_id == version_id)
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        with self._read() as connection:
+            return [_run(row) for row in connection.execute(query).mappings()]
+
+    def put_evaluation(self, evaluation: EvaluationRecord) -> EvaluationRecord:
+        """Add an evaluation; one with the same id gives way.
+
+        Raises:
+            NotFoundError: The run or the gold set is unknown.
+        """
+        table = schema.evaluations
+        with self.begin() as connection:
+            self.run(evaluation.run_id)
+            self.gold_set(evaluation.gold_id)
+            row = _row(evaluation, table)
+            connection.execute(sa.delete(table).where(table.c.id == evaluation.id))
+            connection.execute(sa.insert(table), row)
+        return _evaluation(row)
+
+    def evaluations(self, run_id: str | None = None, gold_id: str | None = None) -> list[EvaluationRecord]:
+        """Evaluations, oldest first; each filter narrows."""
+        table = schema.evaluations
+        query = sa.select(table).order_by(table.c.created_at, table.c.id)
+        if run_id is not None:
+            query = query.where(table.c.run_id == run_id)
+        if gold_id is not None:
+            query = query.where(table.c.gold_id == gold_id)
+        with self._read() as connection:
+            return [_evaluation(row) for row in connection.execute(query).mappings()]
+
+
+_JSON = ("manifest", "config", "result", "metrics")
+
+
+def _row(record: Any, table: sa.Table, **given: Any) -> dict[str, Any]:
+    """A record as the row of its table: JSON as text, the time filled in."""
+    columns: list[str] = table.c.keys()
+    row = {name: given[name] if name in given else getattr(record, name) for name in columns}
+    for name in _JSON:
+        if name in row and name not in given:
+            row[name] = dump_json(dict(row[name]), item=f"{name} of {table.name}")
+    if "state" in row:
+        row["state"] = str(row["state"])
+    row["created_at"] = row["created_at"] or time.time()
+    return row
+
+
+def _loaded(row: Any) -> dict[str, Any]:
+    return {name: json.loads(value) if name in _JSON else value for name, value in row.items()}
+
+
+def _gold(row: Any) -> GoldSet:
+    values = _loaded(row)
+    return GoldSet(**{**values, "state": GoldState(values["state"])})
+
+
+def _version(row: Any) -> VersionRecord:
+    return VersionRecord(**{name: value for name, value in row.items() if name != "manifest"})
+
+
+def _run(row: Any) -> RunRecord:
+    return RunRecord(**_loaded(row))
+
+
+def _evaluation(row: Any) -> EvaluationRecord:
+    return EvaluationRecord(**_loaded(row))

@@ -1,0 +1,27 @@
+"""Which frames a label source has looked at. A frame without labels is empty only if somebody looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from curate.store import Artifact
+from curate.workflows.project import Project
+
+__all__ = ["covered_frames", "mark_covered"]
+
+
+def _stage(source: str) -> str:
+    return f"covered/{source}"
+
+
+def mark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> None:
+    """Note that a source has looked at these frames, whether it found anything or not."""
+    known = project.store.artifacts(_stage(source))
+    fresh = sorted(set(frame_ids) - set(known))
+    project.store.put_artifacts(Artifact(_stage(source), frame_id, "", "") for frame_id in fresh)
+
+
+def covered_frames(project: Project, source: str) -> set[str]:
+    """Ids of the frames that a source has looked at: those noted, and those with a label of it now."""
+    noted = set(project.store.artifacts(_stage(source)))
+    return noted | {annotation.frame_id for annotation in project.store.annotations(source=source)}

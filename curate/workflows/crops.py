@@ -1,0 +1,100 @@
+"""Embeddings of label crops: made once per label revision, compared with their nearest neighbours."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from curate.annotations import Annotation
+from curate.assist import EMBEDDER, weights_path
+from curate.embeddings import Embedder, Reducer, knn_agreement, outlier_distance
+from curate.types import FloatArray
+from curate.workflows.dataset import LabelledFrame
+from curate.workflows.files import write_atomically
+from curate.workflows.frame_evidence import sorted_labels
+from curate.workflows.judges import Folds
+from curate.workflows.progress import SubReporter
+from curate.workflows.project import Project
+from curate.workflows.scan_tables import Neighbours
+
+__all__ = ["crop_key", "crop_neighbours", "load_crops"]
+
+_SAVE_EVERY = 500
+
+
+def crop_key(annotation: Annotation) -> str:
+    """Name of a label's crop: another box is another crop."""
+    return f"{annotation.id}@{annotation.revision}"
+
+
+def crop_neighbours(
+    project: Project, labelled: Sequence[LabelledFrame], folds: Folds, reporter: SubReporter
+) -> tuple[Neighbours, int]:
+    """Agreement and outlier distance of every label, and how many crops were embedded now."""
+    vectors, embedded = embed_crops(project, labelled, reporter)
+    labels = [annotation for entry in labelled for annotation in sorted_labels(entry)]
+    classes = {name: index for index, name in enumerate(project.config.classes)}
+    class_of = np.array([classes.get(annotation.label, len(classes)) for annotation in labels])
+    blocks = np.array(
+        [
+            block
+            for entry, block in zip(labelled, folds.blocks.tolist(), strict=True)
+            for _ in entry.annotations
+        ]
+    )
+    tracks = [annotation.track_id for annotation in labels]
+    reduced = Reducer.fit(vectors).transform(vectors)
+    agreement = knn_agreement(reduced, class_of, blocks, tracks, k=project.config.scan.neighbours)
+    outliers = outlier_distance(reduced, class_of, blocks, tracks)
+    return Neighbours(agreement.share, outliers.score), embedded
+
+
+def embed_crops(
+    project: Project, labelled: Sequence[LabelledFrame], reporter: SubReporter
+) -> tuple[FloatArray, int]:
+    """(L, 1280) vectors of all labels, by frame and id, and how many were made now."""
+    path = project.cache_dir / "embeddings" / "crops.npz"
+    known = load_crops(path)
+    wanted = [crop_key(annotation) for entry in labelled for annotation in sorted_labels(entry)]
+    missing: dict[int, list[Annotation]] = defaultdict(list)
+    for at, entry in enumerate(labelled):
+        for annotation in sorted_labels(entry):
+            if crop_key(annotation) not in known:
+                missing[at].append(annotation)
+    total = sum(len(rows) for rows in missing.values())
+    if total:
+        embedder = Embedder(weights_path(EMBEDDER))
+        made = unsaved = 0
+        for at, rows in missing.items():
+            reporter.update(made / total, f"embedding crop {made + 1} of {total}")
+            image = project.frame_image(labelled[at].frame)
+            vectors = embedder.crops(image, np.array([annotation.bbox_xyxy for annotation in rows], float))
+            known.update({crop_key(a): vector for a, vector in zip(rows, vectors, strict=True)})
+            made, unsaved = made + len(rows), unsaved + len(rows)
+            if unsaved >= _SAVE_EVERY:
+                _save(path, known)
+                unsaved = 0
+        _save(path, {key: known[key] for key in wanted})
+    return np.stack([known[key] for key in wanted]).astype(np.float32), total
+
+
+def load_crops(path: Path) -> dict[str, FloatArray]:
+    """Stored vectors by crop; empty when there are none or the file is broken."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return dict(zip(data["keys"].tolist(), data["vectors"], strict=True))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}
+
+
+def _save(path: Path, vectors: dict[str, FloatArray]) -> None:
+    buffer = io.BytesIO()
+    np.savez(
+        buffer, keys=np.array(list(vectors)), vectors=np.stack(list(vectors.values())).astype(np.float16)
+    )
+    write_atomically(path, buffer.getvalue())

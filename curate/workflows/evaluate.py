@@ -1,0 +1,214 @@
+"""Judge runs on the frozen gold set: predict, time, score, keep."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from curate.annotations import Annotation
+from curate.assist import COCO_DETECTOR, weights_path
+from curate.detectors import GenericDetector, SiteDetector, TorchvisionCoco
+from curate.errors import DataError, NotFoundError
+from curate.evaluation import (
+    EvalResult,
+    EvalSettings,
+    evaluate,
+    moving_objects,
+    settings_from_site,
+    site_slices,
+)
+from curate.store import EvaluationRecord, RunRecord
+from curate.tables import Detections
+from curate.workflows.files import read_json, write_json
+from curate.workflows.gold import GoldContent, frozen_gold
+from curate.workflows.policy import apply_policy
+from curate.workflows.predictions import read_detections, write_detections
+from curate.workflows.progress import Quiet, Reporter, SubReporter
+from curate.workflows.project import Project
+
+__all__ = [
+    "GENERIC_RUN",
+    "TORCHVISION_RUN",
+    "RunOnGold",
+    "baseline_run",
+    "evaluate_run",
+    "gold_annotations",
+    "load_detector",
+    "needed_gold",
+    "run_folder",
+]
+
+GENERIC_RUN = "generic"
+"""Id of the run that stands for the bundled detector as it is."""
+TORCHVISION_RUN = "torchvision"
+"""Id of the run that stands for torchvision's COCO detector, where its weights can be had."""
+
+_WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class RunOnGold:
+    """A run's outputs and scores on a gold set; detections in the order of the gold frames."""
+
+    run: RunRecord
+    result: EvalResult
+    detections: tuple[Detections, ...]
+
+
+def needed_gold(project: Project) -> GoldContent:
+    """The frozen gold set.
+
+    Raises:
+        NotFoundError: There is none yet.
+    """
+    gold = frozen_gold(project)
+    if gold is None:
+        raise NotFoundError(
+            "there is no frozen gold set to judge on",
+            hint="`curate gold create`, label its frames, `curate gold freeze`",
+        )
+    return gold
+
+
+def gold_annotations(project: Project, gold: GoldContent) -> list[Annotation]:
+    """The gold labels, the labelling policy applied."""
+    return apply_policy(gold.annotations, project.config)
+
+
+def run_folder(project: Project, run: RunRecord) -> Path:
+    """Folder of a run's files."""
+    return project.root / run.path
+
+
+def baseline_run(project: Project, kind: str = GENERIC_RUN) -> RunRecord:
+    """The run that stands for a detector from elsewhere, noted when first asked for.
+
+    Args:
+        project: The project.
+        kind: `GENERIC_RUN` or `TORCHVISION_RUN`.
+    """
+    try:
+        return project.store.run(kind)
+    except NotFoundError:
+        folder = project.runs_dir / kind
+        folder.mkdir(exist_ok=True)
+        path = str(folder.relative_to(project.root))
+        return project.store.put_run(RunRecord(kind, None, kind, "done", project.config.train.seed, path))
+
+
+def load_detector(project: Project, run: RunRecord) -> GenericDetector | SiteDetector | TorchvisionCoco:
+    """The detector of a run.
+
+    Raises:
+        ModelError: Its files are missing or broken, or the weights cannot be downloaded.
+        DataError: The run was not finished.
+    """
+    if run.kind == TORCHVISION_RUN:
+        return TorchvisionCoco(project.config.classes, device=project.config.train.device)
+    if run.kind == GENERIC_RUN:
+        return GenericDetector(
+            weights_path(COCO_DETECTOR),
+            project.config.classes,
+            input_size=project.config.model.input_size,
+            device=project.config.train.device,
+        )
+    if run.state != "done":
+        raise DataError(
+            f"the run is {run.state}, not done", item=f"run {run.id}", hint="run `curate retrain`"
+        )
+    return SiteDetector.load(run_folder(project, run), device=project.config.train.device)
+
+
+def evaluate_run(
+    project: Project,
+    run: RunRecord,
+    gold: GoldContent,
+    *,
+    reporter: Reporter | None = None,
+) -> RunOnGold:
+    """Predict on every gold frame, one at a time and timed, and score. Done once per run and gold set.
+
+    The time is the median over the frames of decoding-free prediction: letterbox, network, decoding of boxes and
+    suppression, without masks. Masks are predicted in a second pass where the detector has a mask head.
+
+    Raises:
+        ModelError: The detector's files are broken.
+        Cancelled: The reporter asked to stop.
+    """
+    folder = run_folder(project, run)
+    predictions = folder / f"{gold.gold.id}.parquet"
+    result_file = folder / f"{gold.gold.id}.json"
+    ids = [frame.id for frame in gold.frames]
+    stored = project.store.evaluations(run_id=run.id, gold_id=gold.gold.id)
+    if stored and predictions.exists() and result_file.exists():
+        result = EvalResult.from_dict(read_json(result_file))
+        if result.settings == _settings(project) and result.classes == tuple(project.config.classes):
+            return RunOnGold(run, result, tuple(read_detections(predictions, ids)))
+    progress = SubReporter(reporter or Quiet(), 0.0, 1.0, f"evaluating {run.id}: ")
+    detector = load_detector(project, run)
+    masks = isinstance(detector, SiteDetector) and detector.has_masks
+    found, ms = _predict(project, detector, gold, masks, progress)
+    write_detections(predictions, dict(zip(ids, found, strict=True)))
+    annotations = gold_annotations(project, gold)
+    moving = moving_objects(gold.frames, annotations)
+    result = evaluate(
+        gold.frames,
+        annotations,
+        found,
+        project.config.classes,
+        _settings(project),
+        slices=site_slices(project.config.slices, annotations, moving),
+        moving=moving,
+        gold_id=gold.gold.id,
+        ms_per_frame=ms,
+    )
+    write_json(result_file, result.to_dict())
+    metrics = {
+        "box_ap": result.box.ap,
+        "box_ap50": result.box.ap50,
+        "mask_ap": result.mask.ap,
+        "ms_per_frame": ms,
+    }
+    project.store.put_evaluation(
+        EvaluationRecord(
+            id=f"{run.id}@{gold.gold.id}",
+            run_id=run.id,
+            gold_id=gold.gold.id,
+            metrics=metrics,
+            path=str(result_file.relative_to(project.root)),
+        )
+    )
+    return RunOnGold(run, result, tuple(found))
+
+
+def _settings(project: Project) -> EvalSettings:
+    return settings_from_site(project.config)
+
+
+def _predict(
+    project: Project,
+    detector: GenericDetector | SiteDetector | TorchvisionCoco,
+    gold: GoldContent,
+    masks: bool,
+    progress: SubReporter,
+) -> tuple[list[Detections], float]:
+    images = (project.frame_image(frame) for frame in gold.frames)
+    found: list[Detections] = []
+    seconds: list[float] = []
+    for number, image in enumerate(images):
+        if number == 0:
+            for _ in range(_WARM_UP):
+                detector.predict([image])
+        started = time.perf_counter()
+        boxes = detector.predict([image])[0]
+        seconds.append(time.perf_counter() - started)
+        found.append(
+            detector.predict([image], masks=True)[0]
+            if masks and isinstance(detector, SiteDetector)
+            else boxes
+        )
+        progress.update(number / len(gold.frames), f"frame {number + 1} of {len(gold.frames)}")
+    return found, float(np.median(seconds)) * 1000

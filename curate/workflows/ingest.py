@@ -1,0 +1,159 @@
+"""Recordings and images into content-addressed frames. Idempotent: what is there already is not stored twice."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.annotations import Frame
+from curate.errors import DataError, NotFoundError
+from curate.formats.media import IMAGE_SUFFIXES, MediaItem, Rejected, read_images, read_video
+from curate.workflows.files import write_atomically
+from curate.workflows.progress import Cancelled, Quiet, Reporter
+from curate.workflows.project import Project
+
+__all__ = ["IngestReport", "ingest"]
+
+_BATCH = 50
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did.
+
+    Attributes:
+        added: New frames.
+        known: Frames that were there already.
+        rejected: (source, item, reason) of what could not be read.
+    """
+
+    added: int
+    known: int
+    rejected: tuple[tuple[str, str, str], ...]
+
+
+def ingest(
+    project: Project,
+    sources: Sequence[str | Path],
+    *,
+    camera: str | None = None,
+    reporter: Reporter | None = None,
+) -> IngestReport:
+    """Read videos, images, folders and globs into the project.
+
+    Frames are saved in batches: after a crash the same command goes on where it stopped.
+
+    Args:
+        project: Where to.
+        sources: Files, folders or glob patterns.
+        camera: Name of the camera; the site's when None.
+        reporter: Told how far it is.
+
+    Raises:
+        DataError: A source does not exist, or nothing at all could be read.
+        ProjectError: The frame folder cannot be written.
+        Cancelled: The reporter asked to stop; complete batches are kept.
+    """
+    reporter = reporter or Quiet()
+    batches = _batches(sources)
+    added = known = 0
+    rejected: list[tuple[str, str, str]] = []
+    batch: list[Frame] = []
+
+    def flush() -> None:
+        nonlocal added, known
+        new = project.store.add_frames(batch)
+        added, known = added + new, known + len(batch) - new
+        batch.clear()
+
+    for position, paths in enumerate(batches):
+        for item in _read(project, paths):
+            if reporter.should_stop():
+                flush()
+                raise Cancelled
+            if isinstance(item, Rejected):
+                project.store.quarantine(item.source, item.item, item.reason)
+                rejected.append((item.source, item.item, item.reason))
+                continue
+            batch.append(_store(project, item, camera or project.config.camera))
+            if len(batch) >= _BATCH:
+                flush()
+            reporter.update(position / len(batches), f"{added + known + len(batch)} frames, {paths[0].name}")
+    flush()
+    if not added and not known:
+        where, part, reason = rejected[0] if rejected else (str(sources[0]), "", "it holds no frame")
+        raise DataError(f"no frame could be read: {reason}", file=where, item=part or None)
+    reporter.update(1.0, f"{added} new frames, {known} known, {len(rejected)} rejected")
+    return IngestReport(added, known, tuple(rejected))
+
+
+def _batches(sources: Sequence[str | Path]) -> list[list[Path]]:
+    """Each video on its own; all images, folders and patterns of images together, so that names stay unique."""
+    videos: list[list[Path]] = []
+    images: list[Path] = []
+    for source in sources:
+        paths = [Path(source)]
+        if not paths[0].exists():
+            paths = [Path(match) for match in sorted(glob.glob(str(source), recursive=True))]  # noqa: PTH207
+        if not paths:
+            raise DataError("no such file, folder or pattern", file=source)
+        for path in paths:
+            if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
+                videos.append([path])
+            else:
+                images.append(path)
+    return videos + ([images] if images else [])
+
+
+def _read(project: Project, paths: list[Path]) -> Iterator[MediaItem | Rejected]:
+    frames = project.config.frames
+    if paths[0].is_file() and paths[0].suffix.lower() not in IMAGE_SUFFIXES:
+        return read_video(
+            paths[0],
+            every_seconds=frames.every_seconds,
+            every_n=frames.every_n,
+            quality=frames.jpeg_quality,
+            max_pixels=frames.max_pixels,
+        )
+    return read_images(paths, quality=frames.jpeg_quality, max_pixels=frames.max_pixels)
+
+
+def _store(project: Project, item: MediaItem, camera: str) -> Frame:
+    """Write the image file (atomically, once) and describe it."""
+    digest = hashlib.sha256(item.data).hexdigest()
+    frame_id = digest[:32]
+    relative = f"{frame_id[:2]}/{frame_id}.{item.extension}"
+    path = project.frames_dir / relative
+    if not path.exists():
+        write_atomically(path, item.data)
+    clip, name = _free_name(project, item, frame_id)
+    return Frame(
+        id=frame_id,
+        name=name,
+        camera=camera,
+        clip=clip,
+        index=item.index,
+        captured_at=item.captured_at,
+        wall_time=item.wall_time,
+        width=item.width,
+        height=item.height,
+        sha256=digest,
+        path=relative,
+        source=str(item.source),
+    )
+
+
+def _free_name(project: Project, item: MediaItem, frame_id: str) -> tuple[str, str]:
+    """Two recordings may have one file name: the second gets the digest of its folder in its name."""
+    try:
+        other = project.store.frame_by_name(item.name)
+    except NotFoundError:
+        return item.clip, item.name
+    if other.id == frame_id:
+        return other.clip, other.name
+    mark = hashlib.sha256(os.fsencode(Path(item.source).absolute().parent)).hexdigest()[:6]
+    return f"{item.clip}~{mark}", f"{mark}~{item.name}"

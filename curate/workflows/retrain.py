@@ -1,0 +1,107 @@
+"""The button: a new dataset version, a detector trained on it, and an honest before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from curate.errors import CompareError
+from curate.store import RunRecord
+from curate.workflows.compare import ComparisonRecord, compare_runs
+from curate.workflows.evaluate import baseline_run, needed_gold
+from curate.workflows.progress import Quiet, Reporter, SubReporter
+from curate.workflows.project import Project
+from curate.workflows.snapshot import snapshot
+from curate.workflows.train import train_version
+
+__all__ = ["RetrainResult", "retrain"]
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """What the button did.
+
+    Attributes:
+        version: The dataset version trained on.
+        runs: Its runs, one per seed.
+        against_before: The comparison with the version trained before; None the first time.
+        against_generic: The comparison with the bundled detector.
+    """
+
+    version: str
+    runs: tuple[str, ...]
+    against_before: ComparisonRecord | None
+    against_generic: ComparisonRecord
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ids, JSON-ready."""
+        return {
+            "version": self.version,
+            "runs": list(self.runs),
+            "against_before": self.against_before.id if self.against_before else None,
+            "against_generic": self.against_generic.id,
+        }
+
+
+def retrain(
+    project: Project, *, seeds: int = 1, note: str = "", reporter: Reporter | None = None
+) -> RetrainResult:
+    """Make a version of the current labels, train on it, judge it on gold, compare with the version before.
+
+    Everything that is done already is taken as it is, so after a crash, or when nothing has changed, asking again
+    does only what is missing.
+
+    Args:
+        project: The project.
+        seeds: Training seeds a side: one is quick and its verdict "indicative", five tell more.
+        note: Kept with the version.
+        reporter: Told how far it is.
+
+    Raises:
+        NotFoundError: No frozen gold set to judge on.
+        DataError: No labels.
+        TrainingError: Training cannot go on.
+        Cancelled: The reporter asked to stop; what was finished is kept.
+    """
+    if seeds < 1:
+        raise CompareError(f"a side needs at least one seed, got {seeds}")
+    needed_gold(project)
+    progress = reporter or Quiet()
+    version = snapshot(project, note=note)
+    previous = _previous_version(project, version.id)
+    first = project.config.train.seed
+    jobs = [(version.id, first + offset) for offset in range(seeds)]
+    if previous is not None:
+        jobs = [(previous, seed) for _, seed in jobs] + jobs
+    share = 0.85 / len(jobs)
+    runs: list[RunRecord] = []
+    for at, (version_id, seed) in enumerate(jobs):
+        part = SubReporter(progress, at * share, (at + 1) * share, f"{version_id[:8]}: ")
+        runs.append(train_version(project, version_id, seed=seed, reporter=part))
+    after, before = runs[-seeds:], runs[:-seeds]
+    generic = compare_runs(
+        project,
+        [baseline_run(project)],
+        after,
+        title=f"generic detector against version {version.id[:8]}",
+        reporter=SubReporter(progress, 0.85, 0.93),
+    )
+    against_before = None
+    if previous is not None:
+        against_before = compare_runs(
+            project,
+            before,
+            after,
+            title=f"version {previous[:8]} against version {version.id[:8]}",
+            reporter=SubReporter(progress, 0.93, 1.0),
+        )
+    progress.update(1.0, "done")
+    return RetrainResult(version.id, tuple(run.id for run in after), against_before, generic)
+
+
+def _previous_version(project: Project, version_id: str) -> str | None:
+    """The version that was trained last, other than this one."""
+    for run in reversed(project.store.runs(kind="train")):
+        if run.state == "done" and run.version_id not in (None, version_id):
+            return run.version_id
+    return None

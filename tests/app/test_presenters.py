@@ -1,0 +1,152 @@
+"""What the pages show, as values."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+
+import pandas as pd
+import pytest
+from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames
+from crossguard_app.presenters.maps import act_on, crop_cards, map_figure, thinned, undo_all
+from crossguard_app.presenters.overview import recent_decisions, stages, type_rows
+from crossguard_app.presenters.queue import WINDOW, QueueFilter, queue_data
+from crossguard_app.presenters.sync import SyncResult
+from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
+
+from curate.annotations import Decision, DecisionKind, IssueState, IssueType, ProposalKind
+from curate.errors import ConflictError
+from curate.review import decide
+from curate.workflows.status import project_status
+
+
+def data_of(sample, queue: QueueFilter | None = None, **changes) -> dict:
+    arguments = {"current": None, "wanted": None, "token": "t", "reviewer": "ann"} | changes
+    return queue_data(sample.project, queue or QueueFilter(), SyncResult("c", 3), **arguments)
+
+
+def test_the_queue_comes_ranked_with_its_frames_and_is_json(sample) -> None:
+    data = json.loads(json.dumps(data_of(sample)))
+    assert [item["key"] for item in data["items"]] == [issue.id for issue in sample.issues][:WINDOW]
+    assert {item["frame_id"] for item in data["items"]} == set(data["frames"])
+    assert data["acks"] == {"client": "c", "sequence": 3}
+    assert data["items"][6]["issue"]["group_size"] == 3
+    assert data["cursor"] == {"key": sample.issues[0].id, "token": "t"}
+
+
+def test_a_decided_issue_can_be_asked_for_and_says_its_verdict(sample) -> None:
+    issue = sample.issues[4]
+    decide(sample.project.store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "ann", issue.id))
+    assert issue.id not in {item["key"] for item in data_of(sample)["items"]}
+    first = data_of(sample, wanted=issue.id)["items"][0]
+    assert (first["key"], first["issue"]["verdict"]) == (issue.id, VERDICTS[DecisionKind.KEEP])
+    assert data_of(sample)["undoable"] == VERDICTS[DecisionKind.KEEP]
+
+
+def test_filters_and_what_an_empty_queue_says(sample) -> None:
+    only = data_of(sample, QueueFilter(types=(IssueType.WRONG_CLASS,)))
+    assert {item["issue"]["type"] for item in only["items"]} == {"wrong_class"}
+    nothing = data_of(sample, QueueFilter(types=(IssueType.DUPLICATE,)))
+    assert nothing["items"] == []
+    assert "filter" in nothing["empty"]["text"]
+    for issue in sample.project.store.issues(limit=100).issues:
+        if sample.project.store.issue(issue.id).state is IssueState.OPEN:
+            decide(sample.project.store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "ann", issue.id))
+    assert data_of(sample)["empty"]["command"] == "curate retrain"
+
+
+def test_every_kind_has_its_words(sample) -> None:
+    assert set(TITLES) == set(IssueType)
+    assert set(VERDICTS) == set(DecisionKind)
+    spoken = {issue.proposal.kind: proposal_sentence(issue) for issue in sample.issues}
+    assert all(bool(text) == (kind is not ProposalKind.NONE) for kind, text in spoken.items())
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.0, "1"), (0.07, "0.07"), (0.4213, "0.421"), (1e-5, "1e-05")])
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+def test_stages_point_at_the_first_thing_to_do(sample) -> None:
+    rows = stages(sample.project, project_status(sample.project))
+    assert [row.state for row in rows] == ["done", "done", "done", "done", "now", "later"]
+    assert {row["Issue"] for row in type_rows(sample.project.store)} == {TITLES[i.type] for i in sample.issues}
+
+
+def test_recent_decisions_in_words(sample) -> None:
+    store = sample.project.store
+    decide(store, Decision(uuid.uuid4().hex, DecisionKind.APPLY, "ann", sample.issues[6].id, group=True))
+    decide(store, Decision(uuid.uuid4().hex, DecisionKind.UNDO, "ann"))
+    assert [entry.text for entry in recent_decisions(store)] == [
+        "took back: proposal applied, 3 labels",
+        "proposal applied (undone since), 3 labels",
+    ]
+
+
+def test_frames_by_filter_and_their_neighbours(sample) -> None:
+    project = sample.project
+    everything, counts = matching_frames(project, FrameFilter(source="cheap"))
+    assert len(everything) == 24
+    assert counts[everything[8].id] == 3
+    bicycles, _ = matching_frames(project, FrameFilter(source="cheap", label="bicycle"))
+    assert [frame.name for frame in bicycles] == [everything[8].name]
+    assert len(matching_frames(project, FrameFilter(source="gold", kind="gold"))[0]) == 6
+    assert matching_frames(project, FrameFilter(source="cheap", kind="empty"))[0] == []
+    card = frame_cards(project, everything[8:9], "cheap")[0]
+    assert len(card.pictures[0].shapes) == 3
+    data = frames_data(
+        project, everything, "cheap", SyncResult(), current=everything[0].id, wanted=everything[0].id, token="t",
+        reviewer="ann",
+    )
+    assert [item["key"] for item in data["items"]] == [frame.id for frame in everything[:9]]
+
+
+def points(project) -> pd.DataFrame:
+    labels = project.store.annotations(source="cheap")
+    return pd.DataFrame(
+        {
+            "annotation_id": [label.id for label in labels],
+            "x": range(len(labels)),
+            "y": range(len(labels)),
+            "label": [label.label for label in labels],
+            "issue_type": ["outlier" if index % 2 else "" for index in range(len(labels))],
+            "score": [0.5] * len(labels),
+        }
+    )
+
+
+def test_the_map_has_a_trace_per_class_and_every_point_its_label(sample) -> None:
+    table = points(sample.project)
+    figure = map_figure(table, "label", sample.project.config.classes)
+    assert [trace.name for trace in figure.data] == ["person", "bicycle"]
+    assert sum(len(trace.customdata) for trace in figure.data) == len(table)
+    assert {trace.name for trace in map_figure(table, "issue_type", []).data} == {"No open issue", "Unlike its class"}
+    assert len(map_figure(table, "score", []).data) == 1
+
+
+def test_a_large_map_is_thinned_keeping_the_issues(sample) -> None:
+    table = pd.concat([points(sample.project)] * 150, ignore_index=True)
+    kept = thinned(table)
+    assert len(kept) == 5000
+    assert (kept["issue_type"] != "").sum() == min(5000, (table["issue_type"] != "").sum())
+
+
+def test_many_labels_at_once_all_or_none_and_back(sample) -> None:
+    project = sample.project
+    labels = [a for a in project.store.annotations(source="cheap") if a.id in ("cheap-6-1", "cheap-7-0", "cheap-7-1")]
+    frames = {frame.id: frame for frame in project.store.frames()}
+    assert [card.title for card in crop_cards(project, labels, frames)] == ["person"] * 3
+    made = act_on(project, labels, DecisionKind.RELABEL, "ann", "bicycle")
+    assert {project.store.annotation(label.id).label for label in labels} == {"bicycle"}
+    with pytest.raises(ConflictError):
+        act_on(project, labels, DecisionKind.DELETE_LABEL, "bob")
+    assert len(project.store.decisions()) == 3
+    undo_all(project, made, "ann")
+    assert {project.store.annotation(label.id).label for label in labels} == {"person"}
+
+
+def test_the_app_does_not_load_torch() -> None:
+    code = "import sys, crossguard_app.views, crossguard_app.routes; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,107 @@
+"""The outbox: each operation is applied once, refused ones are told, and nothing behind a failure is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+from crossguard_app.presenters.sync import take_in
+
+from curate.annotations import Decision, DecisionKind, IssueState
+from curate.review import decide
+
+
+def operation(number: int, kind: str, **fields) -> dict:
+    return {"n": number, "id": uuid.uuid4().hex, "kind": kind, **fields}
+
+
+def outbox(*operations: dict, client: str = "browser") -> dict:
+    return {"client": client, "operations": list(operations), "at": None, "attempt": 1}
+
+
+def test_a_cumulative_outbox_is_applied_once(sample) -> None:
+    store, issues = sample.project.store, sample.issues
+    first = operation(1, "apply", issue_id=issues[0].id)
+    second = operation(2, "keep", issue_id=issues[1].id)
+    assert take_in(sample.project, "ann", outbox(first)).acknowledged == 1
+    again = take_in(sample.project, "ann", outbox(first, second))
+    assert (again.acknowledged, again.applied, again.refused) == (2, 1, [])
+    late = take_in(sample.project, "ann", outbox(first))
+    assert (late.acknowledged, late.applied) == (2, 0)
+    assert [record.decision.kind for record in store.decisions()] == [DecisionKind.KEEP, DecisionKind.APPLY]
+
+
+def test_a_new_page_may_send_what_the_old_one_sent_already(sample) -> None:
+    sent = operation(1, "add", frame_id=sample.issues[0].frame_id, annotation_id="new", label="person",
+                     bbox_xyxy=[1.0, 2.0, 30.0, 40.0])
+    take_in(sample.project, "ann", outbox(sent, client="old page"))
+    result = take_in(sample.project, "ann", outbox(sent, client="new page"))
+    assert (result.acknowledged, result.applied, result.refused) == (1, 0, [])
+    assert len(sample.project.store.decisions()) == 1
+
+
+def test_a_refused_operation_does_not_block_the_next(sample) -> None:
+    issues = sample.issues
+    decide(sample.project.store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "bob", issues[0].id))
+    result = take_in(
+        sample.project,
+        "ann",
+        outbox(
+            operation(1, "apply", issue_id=issues[0].id),
+            operation(2, "relabel", annotation_id="cheap-7-0", label="no such class"),
+            operation(3, "nonsense"),
+            operation(4, "keep", issue_id=issues[1].id),
+        ),
+    )
+    assert result.acknowledged == 4
+    assert result.applied == 1
+    assert [len(entry.message) > 10 for entry in result.refused] == [True] * 3
+    assert "bob decided this issue already" in result.refused[0].message
+
+
+def test_ones_own_edits_are_no_conflict_but_those_of_others_are(sample) -> None:
+    store = sample.project.store
+    box = [30.0, 30.0, 60.0, 90.0]
+    edit = operation(1, "edit", annotation_id="cheap-7-0", bbox_xyxy=box, expected_revision=0)
+    stale = operation(2, "relabel", annotation_id="cheap-7-0", label="bicycle", expected_revision=0)
+    assert take_in(sample.project, "ann", outbox(edit, stale)).applied == 2
+    assert store.annotation("cheap-7-0").label == "bicycle"
+
+    other = operation(1, "relabel", annotation_id="cheap-7-0", label="person", expected_revision=0)
+    result = take_in(sample.project, "bob", outbox(other, client="of bob"))
+    assert result.applied == 0
+    assert "changed in the meantime" in result.refused[0].message
+
+
+def test_a_failing_store_stops_without_acknowledging(sample, monkeypatch) -> None:
+    project, issues = sample.project, sample.issues
+    take_in(project, "ann", outbox(operation(1, "keep", issue_id=issues[0].id)))
+    database = project.state_dir / "crossguard.db"
+    monkeypatch.setattr("curate.store.engine._BUSY_SECONDS", 0.05)
+    waiting = operation(2, "keep", issue_id=issues[1].id)
+    project.store.close()
+    reopened = type(project).open(project.root)
+    blocker = sqlite3.connect(database, isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    try:
+        result = take_in(reopened, "ann", outbox(waiting))
+    finally:
+        blocker.execute("ROLLBACK")
+        blocker.close()
+    assert result.acknowledged <= 1
+    assert "stays in this browser" in result.trouble
+    assert take_in(reopened, "ann", outbox(waiting)).applied == 1
+    reopened.store.close()
+
+
+def test_undo_of_an_earlier_pages_decision_says_what_is_open_again(sample) -> None:
+    issue = sample.issues[3]
+    take_in(sample.project, "ann", outbox(operation(1, "apply", issue_id=issue.id)))
+    result = take_in(sample.project, "ann", outbox(operation(1, "undo", frame_id=""), client="next page"))
+    assert result.reopened == issue.id
+    assert sample.project.store.issue(issue.id).state is IssueState.OPEN
+
+
+def test_nothing_sent_is_nothing_done(sample) -> None:
+    assert take_in(sample.project, "ann", None).acknowledged == 0
+    assert take_in(sample.project, "ann", {"client": "", "operations": [{"n": 1}]}).applied == 0

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs what the browser and database tests drive, on Debian and Ubuntu, when this user may do so.
+# Anywhere else it says what is missing; those tests then skip with that reason.
+set -euo pipefail
+
+missing=()
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null && exit 0
+fi
+echo "not installed: ${missing[*]}; the tests that need them will be skipped" >&2

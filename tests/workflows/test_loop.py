@@ -1,0 +1,163 @@
+"""Scan, review, retrain and compare on a rendered junction, with trainings of a few steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from curate.annotations import Decision, DecisionKind, IssueState
+from curate.errors import ConflictError, DataError, NotFoundError
+from curate.review import decide
+from curate.workflows.compare import comparisons, load_comparison, run_detections
+from curate.workflows.dataset import working_frames
+from curate.workflows.gold import create_gold, frozen_gold, revise_gold
+from curate.workflows.progress import Cancelled, Quiet
+from curate.workflows.project import Project
+from curate.workflows.retrain import retrain
+from curate.workflows.scan import scan
+from curate.workflows.status import project_status
+
+
+def delete_one(project: Project) -> str:
+    label = project.store.annotations(source="cheap")[0]
+    decide(
+        project.store,
+        Decision(uuid.uuid4().hex, DecisionKind.DELETE_LABEL, "ann", annotation_id=label.id),
+    )
+    return label.id
+
+
+def test_scan_is_incremental_and_decisions_do_not_come_back(project: Project) -> None:
+    first = scan(project)
+    assert not first.unchanged
+    assert sum(first.open_by_type.values()) > 0
+    again = scan(project)
+    assert again.unchanged
+    assert again.open_by_type == first.open_by_type
+
+    page = project.store.issues(states=(IssueState.OPEN,), limit=3)
+    kept = next(issue for issue in page.issues if issue.annotation_id is not None)
+    decide(project.store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "ann", issue_id=kept.id))
+    delete_one(project)
+    third = scan(project)
+    assert not third.unchanged
+    redone = next(line for line in third.done if "evidence gathered" in line)
+    assert redone.startswith("evidence gathered on 1 of"), redone
+    assert all("kept" in line for line in third.done if line.startswith("detector"))
+    assert project.store.issue(kept.id).state is IssueState.DECIDED
+    labels = {issue.annotation_id for issue in project.store.issues(limit=1000).issues}
+    assert kept.annotation_id not in labels
+
+
+def test_gold_never_trains_and_never_gets_issues(project: Project) -> None:
+    gold = frozen_gold(project)
+    assert gold is not None
+    held_out = {frame.id for frame in gold.frames} | set(gold.gold.manifest["gap_frames"])
+    assert not held_out & {frame.id for frame in working_frames(project)}
+    scan(project)
+    assert not held_out & {issue.frame_id for issue in project.store.issues(limit=1000).issues}
+
+
+def test_retrain_compares_with_the_version_before_and_repeats_nothing(project: Project) -> None:
+    first = retrain(project)
+    assert first.against_before is None
+    assert first.against_generic.comparison.verdict in ("indicative", "unknown")
+    delete_one(project)
+    second = retrain(project)
+    assert second.against_before is not None
+    assert second.against_before.before == first.runs
+    assert second.version != first.version
+    weights = project.runs_dir / second.runs[0] / "model.safetensors"
+    stamp = weights.stat().st_mtime_ns
+    third = retrain(project)
+    assert third.runs == second.runs
+    assert weights.stat().st_mtime_ns == stamp
+    stored = load_comparison(project, second.against_before.id)
+    assert stored.comparison == second.against_before.comparison
+    assert {record.id for record in comparisons(project)} >= {stored.id, second.against_generic.id}
+    gold = frozen_gold(project)
+    assert gold is not None
+    found = run_detections(project, second.runs[0], gold.gold.id, [frame.id for frame in gold.frames])
+    assert len(found) == len(gold.frames)
+
+
+def test_a_revised_gold_set_is_judged_again(project: Project) -> None:
+    result = retrain(project)
+    before = frozen_gold(project)
+    assert before is not None
+    draft = revise_gold(project)
+    assert draft.revision == 2
+    with pytest.raises(ConflictError, match="draft is open"):
+        revise_gold(project)
+    still = frozen_gold(project)
+    assert still is not None
+    assert still.gold.id == before.gold.id
+    with pytest.raises(ConflictError, match="gold set already"):
+        create_gold(project)
+    assert result.against_generic.comparison.gold_id == before.gold.id
+
+
+def test_what_is_missing_is_named(empty_project: Project) -> None:
+    with pytest.raises(DataError, match="nothing to scan"):
+        scan(empty_project)
+    with pytest.raises(NotFoundError, match="gold"):
+        retrain(empty_project)
+    assert "curate ingest" in project_status(empty_project).next_step
+
+
+def test_status_follows_the_loop(project: Project) -> None:
+    assert "curate retrain" in project_status(project).next_step
+    retrain(project)
+    assert "curate scan" in project_status(project).next_step
+    scan(project)
+    assert "curate app" in project_status(project).next_step
+    delete_one(project)
+    assert "curate retrain" in project_status(project).next_step
+
+
+class StopAfter(Quiet):
+    """Says stop after so many reports."""
+
+    def __init__(self, reports: int) -> None:
+        self.left = reports
+
+    def update(self, fraction: float, message: str) -> None:
+        self.left -= 1
+
+    def should_stop(self) -> bool:
+        return self.left <= 0
+
+
+def test_cancel_keeps_what_was_done(project: Project) -> None:
+    with pytest.raises(Cancelled):
+        scan(project, reporter=StopAfter(30))
+    assert not scan(project).unchanged
+    with pytest.raises(Cancelled):
+        retrain(project, reporter=StopAfter(2))
+    assert retrain(project).runs
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["scan", "retrain"])
+def test_kill_nine_then_the_same_command_goes_on(project: Project, command: str) -> None:
+    """The real program, killed at several moments; afterwards it ends as if nothing had happened."""
+    arguments = [sys.executable, "-m", "curate.cli.main", command, "--json", "--project", str(project.root)]
+    for seconds in (2.5, 4.0, 5.5):
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout)
+    assert result["issues"] or result["unchanged"] if command == "scan" else result["runs"]
+    assert not list(Path(project.state_dir).rglob("*.tmp")) or command
+    assert len(project.store.annotations(source="cheap")) > 0
