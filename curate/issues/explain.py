@@ -131,26 +131,44 @@ def _spurious(n: Facts, label: str, other: str) -> list[str]:
                 else f"a detector trained without this label gives it {p:.2f}"
             ),
         ),
-        _say(n, "foreground_share", lambda f: f"only {_percent(f)} of the box differs from the empty scene",
-             n.get("low_foreground", 0.0) >= 0.3),
+        _say(
+            n,
+            "foreground_share",
+            lambda f: f"only {_percent(f)} of the box differs from the empty scene",
+            n.get("low_foreground", 0.0) >= 0.3,
+        ),
         _place(n),
-        _say(n, "source_score", lambda s: f"its source was not sure ({s:.2f})", n.get("source_doubt", 0) >= 0.5),
-        _say(n, "size_z", lambda z: f"its size is {abs(z):.0f} deviations off for this place",
-             n.get("odd_size", 0) >= 0.25),
+        _say(
+            n, "source_score", lambda s: f"its source was not sure ({s:.2f})", n.get("source_doubt", 0) >= 0.5
+        ),
+        _say(
+            n,
+            "size_z",
+            lambda z: f"its size is {abs(z):.0f} deviations off for this place",
+            n.get("odd_size", 0) >= 0.25,
+        ),
         _say(n, "unseen", lambda u: "no detection overlaps it", n.get("unseen", 0.0) >= 0.98 and not seen),
-    ]  # fmt: skip
+    ]
 
 
 def _missing(n: Facts, label: str, other: str) -> list[str]:
     tracked = n.get("in_track", 0.0) >= 0.5
     return [
-        _say(n, "detector_score", lambda s: f"a detector sees a {label} here ({s:.2f}) and no label is there"),
-        "" if "detector_score" in n else f"a {label} is labelled just before and after, but not on this frame",
+        _say(
+            n, "detector_score", lambda s: f"a detector sees a {label} here ({s:.2f}) and no label is there"
+        ),
+        ""
+        if "detector_score" in n
+        else f"a {label} is labelled just before and after, but not on this frame",
         _say(n, "foreground_share", lambda f: f"{_percent(f)} of the box differs from the empty scene"),
         "it continues labels before and after" if tracked and "detector_score" in n else "",
-        _say(n, "ledger", lambda v: f"the same place is labelled on {_percent(v)} of the frames",
-             n.get("ledger", 0.0) >= 0.1),
-    ]  # fmt: skip
+        _say(
+            n,
+            "ledger",
+            lambda v: f"the same place is labelled on {_percent(v)} of the frames",
+            n.get("ledger", 0.0) >= 0.1,
+        ),
+    ]
 
 
 def _wrong_class(n: Facts, label: str, other: str) -> list[str]:
@@ -158,12 +176,24 @@ def _wrong_class(n: Facts, label: str, other: str) -> list[str]:
         _say(
             n,
             "detector_probability",
-            lambda p: f"a detector trained without this label gives {label} {p:.2f}"
-            + (f" and {other} {n['other_probability']:.2f}" if other and "other_probability" in n else ""),
+            lambda p: (
+                f"a detector trained without this label gives {label} {p:.2f}"
+                + (f" and {other} {n['other_probability']:.2f}" if other and "other_probability" in n else "")
+            ),
         ),
-        _say(n, "neighbours", lambda v: f"{_percent(v)} of the most similar crops have another class", n.get("neighbours", 0) >= 0.3),
-        _say(n, "track_minority", lambda v: f"{_percent(v)} of its track has another class", n.get("track_minority", 0) >= 0.3),
-    ]  # fmt: skip
+        _say(
+            n,
+            "neighbours",
+            lambda v: f"{_percent(v)} of the most similar crops have another class",
+            n.get("neighbours", 0) >= 0.3,
+        ),
+        _say(
+            n,
+            "track_minority",
+            lambda v: f"{_percent(v)} of its track has another class",
+            n.get("track_minority", 0) >= 0.3,
+        ),
+    ]
 
 
 def _bad_location(n: Facts, label: str, other: str) -> list[str]:
@@ -172,23 +202,58 @@ def _bad_location(n: Facts, label: str, other: str) -> list[str]:
     if n.get("sliver", 0.0) >= 1:
         return ["the box is too thin to hold an object"]
     return [
-        _say(n, "refined", lambda v: f"a detector trained without this label would move the box (IoU {1 - v / 2:.2f})", n.get("refined", 0) >= 0.3),
-        _say(n, "detection_iou", lambda v: f"the detection nearby fits it only with IoU {v:.2f}", n.get("detected", 0) >= 0.25),
-        _say(n, "snapped", lambda v: f"what differs from the empty scene has another extent (IoU {1 - v / 2:.2f})", n.get("snapped", 0) >= 0.4),
-        _say(n, "misfit", lambda v: f"the detector expects the box to fit with IoU {1 - v:.2f}", n.get("misfit", 0) >= 0.4),
+        _say(
+            n,
+            "refined",
+            lambda v: f"a detector trained without this label would move the box (IoU {1 - v / 2:.2f})",
+            n.get("refined", 0) >= 0.3,
+        ),
+        _say(
+            n,
+            "detection_iou",
+            lambda v: f"the detection nearby fits it only with IoU {v:.2f}",
+            n.get("detected", 0) >= 0.25,
+        ),
+        _say(
+            n,
+            "snapped",
+            lambda v: f"what differs from the empty scene has another extent (IoU {1 - v / 2:.2f})",
+            n.get("snapped", 0) >= 0.4,
+        ),
+        _say(
+            n,
+            "misfit",
+            lambda v: f"the detector expects the box to fit with IoU {1 - v:.2f}",
+            n.get("misfit", 0) >= 0.4,
+        ),
         _say(n, "jump", lambda v: "it leaves the path of its track", n.get("jump", 0) >= 0.6),
-    ]  # fmt: skip
+    ]
 
 
 def _inaccurate_mask(n: Facts, label: str, other: str) -> list[str]:
     if n.get("invalid", 0.0) >= 1:
         return ["the outline crosses itself or has too few points"]
     return [
-        _say(n, "mask_region", lambda v: f"the detector's mask agrees with it only to IoU {1 - v / 2:.2f}", n.get("mask_region", 0) >= 0.3),
-        _say(n, "segmenter_region", lambda v: f"the segmenter's mask agrees only to IoU {1 - v / 2:.2f}", n.get("segmenter_region", 0) >= 0.3),
-        _say(n, "mask_box", lambda v: f"the mask does not fill its box (IoU {1 - v:.2f})", n.get("mask_box", 0) >= 0.15),
+        _say(
+            n,
+            "mask_region",
+            lambda v: f"the detector's mask agrees with it only to IoU {1 - v / 2:.2f}",
+            n.get("mask_region", 0) >= 0.3,
+        ),
+        _say(
+            n,
+            "segmenter_region",
+            lambda v: f"the segmenter's mask agrees only to IoU {1 - v / 2:.2f}",
+            n.get("segmenter_region", 0) >= 0.3,
+        ),
+        _say(
+            n,
+            "mask_box",
+            lambda v: f"the mask does not fill its box (IoU {1 - v:.2f})",
+            n.get("mask_box", 0) >= 0.15,
+        ),
         _say(n, "edge", lambda v: "there is hardly any edge along its outline", n.get("edge", 0) >= 0.7),
-    ]  # fmt: skip
+    ]
 
 
 def _duplicate(n: Facts, label: str, other: str) -> list[str]:
@@ -202,18 +267,37 @@ def _duplicate(n: Facts, label: str, other: str) -> list[str]:
 
 def _track(n: Facts, label: str, other: str) -> list[str]:
     return [
-        _say(n, "jump", lambda v: f"it leaves the path of its track (IoU {1 - v / 2:.2f} with the box expected)"),
+        _say(
+            n,
+            "jump",
+            lambda v: f"it leaves the path of its track (IoU {1 - v / 2:.2f} with the box expected)",
+        ),
         _say(n, "jitter", lambda v: "its size jumps", n.get("jitter", 0) >= 0.5),
-        _say(n, "track_minority", lambda v: f"{_percent(v)} of its track has another class", n.get("track_minority", 0) >= 0.3),
-    ]  # fmt: skip
+        _say(
+            n,
+            "track_minority",
+            lambda v: f"{_percent(v)} of its track has another class",
+            n.get("track_minority", 0) >= 0.3,
+        ),
+    ]
 
 
 def _outlier(n: Facts, label: str, other: str) -> list[str]:
     return [
         _say(n, "far", lambda v: f"it looks unlike the other {label} labels", n.get("far", 0) >= 0.3),
-        _say(n, "neighbours", lambda v: f"{_percent(v)} of the most similar crops have another class", n.get("neighbours", 0) >= 0.3),
-        _say(n, "size_z", lambda z: f"its size is {abs(z):.0f} deviations off for this place", n.get("odd_size", 0) >= 0.25),
-    ]  # fmt: skip
+        _say(
+            n,
+            "neighbours",
+            lambda v: f"{_percent(v)} of the most similar crops have another class",
+            n.get("neighbours", 0) >= 0.3,
+        ),
+        _say(
+            n,
+            "size_z",
+            lambda z: f"its size is {abs(z):.0f} deviations off for this place",
+            n.get("odd_size", 0) >= 0.25,
+        ),
+    ]
 
 
 _FRAME_WORDS = {

@@ -39,8 +39,8 @@ def as_rles(masks: Sequence[Mask | None], widths: IntArray, heights: IntArray) -
 def mask_bounds(rle: Rle) -> Window | None:
     """x1, y1, x2, y2 in whole pixels of what is inside, without decoding; None when empty."""
     ends = np.cumsum(np.asarray(rle.counts, np.int64))
-    starts, stops = ends[0:-1:2], ends[1::2]
-    starts, stops = starts[: len(stops)], stops
+    stops = ends[1::2]
+    starts = ends[0::2][: len(stops)]
     keep = stops > starts
     starts, stops = starts[keep], stops[keep]
     if not len(starts):

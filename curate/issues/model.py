@@ -16,8 +16,8 @@ from curate.types import FloatArray
 
 __all__ = ["fit_line", "fit_weights", "sigmoid"]
 
-_WEIGHT_SD = 1.5
-_BIAS_SD = 2.0
+_WEIGHT_SD = 1.0
+_BIAS_SD = 1.0
 _SLOPE_SD = 0.3
 _OFFSET_SD = 2.0
 

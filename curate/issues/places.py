@@ -50,30 +50,51 @@ def cluster_boxes(boxes: FloatArray, classes: IntArray, *, iou: float = 0.5) -> 
     order = np.argsort(cell_of, kind="stable")
     # Any box of a cell will do as its middle: the boxes of a cell hardly differ.
     middle = boxes[order[np.cumsum(counts) - counts + counts // 2]]
-    return np.asarray(_lead(middle, cells[:, 0], counts, iou)[cell_of])
+    return np.asarray(_lead(middle, cells[:, :3], counts, iou)[cell_of])
 
 
-def _lead(middle: FloatArray, classes: IntArray, counts: IntArray, iou: float) -> IntArray:
+def _lead(middle: FloatArray, kinds: IntArray, counts: IntArray, iou: float) -> IntArray:
     """(cells,) place of each cell: the fullest cells lead and take what is near and still free."""
-    centres = (middle[:, :2] + middle[:, 2:]) / 2
-    size = np.maximum(middle[:, 2:] - middle[:, :2], 1e-6)
-    # Two boxes of IoU t: sides differ by at most 1/t, so centres lie within this share of the longer side.
-    reach = np.sqrt(2) * max(1 - iou, (1 / iou - 1) / 2) * size.max(1)
-    near = cKDTree(centres).query_ball_point(centres, reach, return_sorted=False)
-    lengths = np.fromiter((len(found) for found in near), np.int64, len(near))
-    a = np.repeat(np.arange(len(near)), lengths)
-    b = np.concatenate([np.asarray(found, np.int64) for found in near])
-    joined = (classes[a] == classes[b]) & ((box_iou_pairwise(middle[a], middle[b]) >= iou) | (a == b))
-    a, b = a[joined], b[joined]
-    bounds = np.searchsorted(a, np.arange(len(middle) + 1)).tolist()
+    a, b = _near_pairs(middle, kinds, iou)
+    order = np.argsort(a, kind="stable")
+    b = b[order]
+    bounds = np.searchsorted(a[order], np.arange(len(middle) + 1)).tolist()
     place = np.full(len(middle), -1, np.int64)
     number = 0
     for leader in np.argsort(-counts, kind="stable").tolist():
         if place[leader] < 0:
             members = b[bounds[leader] : bounds[leader + 1]]
             place[members[place[members] < 0]] = number
+            place[leader] = number
             number += 1
     return place
+
+
+def _near_pairs(middle: FloatArray, kinds: IntArray, iou: float) -> tuple[IntArray, IntArray]:
+    """All ordered pairs of boxes (N, 4) with IoU >= `iou`, class and size level (N, 3) given.
+
+    Boxes are looked up by size level, so that a box only meets boxes of about its own size: for an IoU of t the
+    sides differ by at most 1 : t and the centres by at most (1 - t) / (1 + t) of the longer side.
+    """
+    centres = (middle[:, :2] + middle[:, 2:]) / 2
+    keys, at = np.unique(kinds, axis=0, return_inverse=True)
+    order = np.argsort(at.ravel(), kind="stable")
+    bounds = np.searchsorted(at.ravel()[order], np.arange(len(keys) + 1))
+    members = [order[bounds[number] : bounds[number + 1]] for number in range(len(keys))]
+    reach, levels = (1 - iou) / (1 + iou), int(np.ceil(-np.log(iou) / _SIZE))
+    found = []
+    for one in range(len(keys)):
+        apart = np.abs(keys[one:] - keys[one])
+        for two in (one + np.flatnonzero((apart[:, 0] == 0) & (apart[:, 1:].max(1) <= levels))).tolist():
+            scale = np.exp((np.maximum(keys[one], keys[two])[1:] + 0.5) * _SIZE)
+            trees = [cKDTree(centres[members[number]] / scale) for number in (one, two)]
+            near = trees[0].sparse_distance_matrix(trees[1], reach + 1e-6, p=np.inf, output_type="ndarray")
+            a, b = members[one][near["i"]], members[two][near["j"]]
+            alike = box_iou_pairwise(middle[a], middle[b]) >= iou
+            found.append((a[alike], b[alike]))
+            if one != two:
+                found.append((b[alike], a[alike]))
+    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
 
 
 def recurring(

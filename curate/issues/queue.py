@@ -70,7 +70,8 @@ def rank_issues(scored: Scored, *, known: Iterable[Issue] = (), limit: int | Non
     columns = (getattr(ranking, name) for name in ("kinds", "rows", "probabilities", "severities", "sizes"))
     issues = []
     for number, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        finding = _Finding(KINDS[values[0]], *values[1:], names.get(number))
+        kind, row, probability, severity, size = values
+        finding = _Finding(KINDS[kind], row, probability, severity, size, names.get(number))
         if finding.kind is IssueType.MISSING:
             issues.append(_missing_issue(scored, finding, earlier, used))
         elif finding.kind is IssueType.BAD_FRAME:

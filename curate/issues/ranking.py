@@ -52,8 +52,9 @@ class Ranking:
 def rank(scored: Scored) -> Ranking:
     """Choose each label's likeliest error, pool groups, and sort by severity.
 
-    Severity is 1 - (1 - probability x cost) ^ (1 + log2(n) / 4) for a group of n: one look that settles 60
-    labels comes before one that settles one; for n = 1 it is probability x cost.
+    Severity is s = probability x cost for one finding, and 1 - (1 - s) ^ (1 + s log2(n) / 4) for a group of n:
+    one look that settles 60 labels comes before one that settles one. The lift grows with s, so that a large
+    group that is hardly an error does not push single errors back.
     """
     settings = scored.evidence.context.settings
     labels = _labels(scored)
@@ -88,7 +89,8 @@ def _make(
 ) -> Ranking:
     settings = scored.evidence.context.settings
     cost = np.array([settings.costs.get(kind, 1.0) for kind in KINDS])[kinds]
-    severities = 1 - (1 - probabilities * cost) ** (1 + np.log2(np.maximum(sizes, 1)) / 4)
+    single = probabilities * cost
+    severities = 1 - (1 - single) ** (1 + single * np.log2(np.maximum(sizes, 1)) / 4)
     return Ranking(kinds, rows, probabilities, severities, groups, sizes)
 
 

@@ -129,7 +129,41 @@ def injected_rows(
             table.values[keep], hit[keep].astype(np.int64), blocks[frames[keep]],
             np.full(int(keep.sum()), -1, np.int64), np.ones(int(keep.sum())),
         )  # fmt: skip
+        if kind is IssueType.SPURIOUS:
+            how = {error.annotation_id: error.kind for error in truth}
+            ghost = np.array([how.get(name) == "ghost" for name in inputs.labels.ids], bool)[keep]
+            result[kind] = _with_confirmed_ghosts(result[kind], ghost)
     return result
+
+
+def _with_confirmed_ghosts(rows: TrainingRows, ghost: BoolArray) -> TrainingRows:
+    """The rows and, for every injected standing false box, a copy that the detector confirms.
+
+    The detectors that judge injected boxes never learned from them, so they always disagree. Those that learned
+    from a cheap labeller's standing false boxes agree with them. Without the copies the classifier would come
+    to trust the detector's agreement in the very case in which it means nothing. What the detector says about
+    a copy is taken from innocent labels in turn; place, plate and size speak for themselves.
+    """
+    names = SPECS[IssueType.SPURIOUS].names
+    innocent = np.flatnonzero(rows.truth == 0)
+    found = np.flatnonzero(ghost)
+    if not len(found) or not len(innocent):
+        return rows
+    lender = innocent[np.linspace(0, len(innocent) - 1, len(found)).astype(int)]
+    copies = rows.values[found].copy()
+    for name in ("background", "unseen", "source_doubt"):
+        copies[:, names.index(name)] = rows.values[lender, names.index(name)]
+    sides = copies[:, [names.index("background"), names.index("low_foreground")]]
+    copies[:, names.index("background_or_empty")] = np.where(
+        np.isfinite(sides).all(1), np.nan_to_num(sides).max(1), np.nan
+    )
+    return TrainingRows(
+        np.concatenate([rows.values, copies]),
+        np.concatenate([rows.truth, rows.truth[found]]),
+        np.concatenate([rows.blocks, rows.blocks[found]]),
+        np.concatenate([rows.groups, rows.groups[found]]),
+        np.concatenate([rows.weight, rows.weight[found]]),
+    )
 
 
 def _prior_logits(kind: IssueType, values: FloatArray) -> FloatArray:

@@ -77,9 +77,9 @@ SPECS: dict[IssueType, TypeSpec] = {
         ),
     ),
     IssueType.MISSING: TypeSpec(
-        -9.5,
+        -10.5,
         (
-            Evidence("confidence", 4.0, 0.1, key=True),
+            Evidence("confidence", 5.0, 0.2, key=True),
             Evidence("uncovered", 3.0, 0.8),
             Evidence("free", 1.5, 0.9),
             Evidence("foreground", 2.0, 0.6),

@@ -117,7 +117,8 @@ def scan(project: Project, *, reporter: Reporter | None = None, force: bool = Fa
         calibrators=fit_calibrators(decisions=decision_rows(decided, block_of)),
         known=[issue for issue, _ in decided],
     )
-    sync = _save(project, found, state)
+    seen = {annotation.id: annotation.revision for annotation in annotations}
+    sync = _save(project, found, seen, state)
     done.append(f"{sync.new} new issues, {sync.obsolete} no longer found")
     progress.update(1.0, "done")
     return ScanReport(False, tuple(done), sync, _open_by_type(project))
@@ -189,9 +190,10 @@ def _gather(
     return result, redone
 
 
-def _save(project: Project, found: Sequence[Issue], state: str) -> IssueSync:
+def _save(project: Project, found: Sequence[Issue], seen: Mapping[str, int], state: str) -> IssueSync:
     with project.store.begin():
-        sync = project.store.upsert_issues(found)
+        # The revisions that were judged: a label edited while the scan ran is not taken as seen.
+        sync = project.store.upsert_issues(found, seen)
         project.store.put_artifacts([Artifact("scan", "state", state, "")])
     return sync
 

@@ -25,7 +25,10 @@ from curate.workflows.ingest import ingest
 from curate.workflows.project import Project
 
 MAIN = Path(__file__).parents[2] / "app" / "crossguard_app" / "main.py"
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
 CHROMIUM_ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -91,7 +94,9 @@ def fill(project: Project, images: Path) -> list[Issue]:
     ]
     x1, y1, x2, y2 = people(8)[0]
     outline = Polygon(((x1, y1), (x2, y1), (x2, y2), (x1, y2)))
-    labels.append(Annotation("cheap-8-mask", frames[8].id, "bicycle", (x1, y1, x2, y2), mask=(outline,), source="cheap"))
+    labels.append(
+        Annotation("cheap-8-mask", frames[8].id, "bicycle", (x1, y1, x2, y2), mask=(outline,), source="cheap")
+    )
     project.store.add_annotations(labels, "import")
     create_gold(project, frame_ids=[frame.id for frame in frames[-6:]])
     freeze_gold(project)
@@ -112,7 +117,13 @@ def make_issues(frames: list) -> list[Issue]:
         (IssueType.BAD_FRAME, 4, None, Proposal(ProposalKind.EXCLUDE_FRAME), None),
         (IssueType.WRONG_CLASS, 5, "cheap-5-0", Proposal(ProposalKind.RELABEL, "bicycle"), people(5)[0]),
         *(
-            (IssueType.SPURIOUS, index, f"cheap-{index}-1", Proposal(ProposalKind.DELETE_LABEL), people(index)[1])
+            (
+                IssueType.SPURIOUS,
+                index,
+                f"cheap-{index}-1",
+                Proposal(ProposalKind.DELETE_LABEL),
+                people(index)[1],
+            )
             for index in (9, 10, 11)
         ),
         (IssueType.WRONG_CLASS, 6, "cheap-6-0", Proposal(ProposalKind.RELABEL, "bicycle"), people(6)[0]),
@@ -172,7 +183,11 @@ class Server:
     def start(self) -> None:
         environment = os.environ | {"CROSSGUARD_PROJECT": str(self._root), "CROSSGUARD_REVIEWER": "tester"}
         command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.address=127.0.0.1"]
-        command += [f"--server.port={self.port}", "--server.headless=true", "--browser.gatherUsageStats=false"]
+        command += [
+            f"--server.port={self.port}",
+            "--server.headless=true",
+            "--browser.gatherUsageStats=false",
+        ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         for _ in range(600):

@@ -122,7 +122,14 @@ def test_polygons_by_point(page, server, sample) -> None:
 def test_every_verdict_by_mouse_and_a_group_as_one(page, server, sample) -> None:
     store, issues = sample.project.store, sample.issues
     page.goto(f"{server.url}/queue")
-    for index, action in ((0, "keep"), (1, "apply"), (2, "delete"), (3, "skip"), (4, "exclude"), (5, "class-1")):
+    for index, action in (
+        (0, "keep"),
+        (1, "apply"),
+        (2, "delete"),
+        (3, "skip"),
+        (4, "exclude"),
+        (5, "class-1"),
+    ):
         on_item(page, issues[index].id)
         page.locator(f'[data-action="{action}"]').click()
     on_item(page, issues[6].id)

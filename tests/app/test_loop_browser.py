@@ -70,7 +70,9 @@ def test_review_retrain_compare(page, server, sample) -> None:
     ]
     assert {r.decision.reviewer for r in records} == {"tester"}
     assert records[4].undone_by == records[5].decision.id
-    added = [a for a in store.annotations("cheap", [issues[0].frame_id]) if a.bbox_xyxy == issues[0].bbox_xyxy]
+    added = [
+        a for a in store.annotations("cheap", [issues[0].frame_id]) if a.bbox_xyxy == issues[0].bbox_xyxy
+    ]
     assert [a.label for a in added] == ["person"]
     assert store.annotation("cheap-1-0").bbox_xyxy == issues[1].proposal.bbox_xyxy
     after = store.annotation("cheap-2-0").bbox_xyxy

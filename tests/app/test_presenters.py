@@ -72,7 +72,9 @@ def test_numbers_are_short(value: float, text: str) -> None:
 def test_stages_point_at_the_first_thing_to_do(sample) -> None:
     rows = stages(sample.project, project_status(sample.project))
     assert [row.state for row in rows] == ["done", "done", "done", "done", "now", "later"]
-    assert {row["Issue"] for row in type_rows(sample.project.store)} == {TITLES[i.type] for i in sample.issues}
+    assert {row["Issue"] for row in type_rows(sample.project.store)} == {
+        TITLES[i.type] for i in sample.issues
+    }
 
 
 def test_recent_decisions_in_words(sample) -> None:
@@ -97,7 +99,13 @@ def test_frames_by_filter_and_their_neighbours(sample) -> None:
     card = frame_cards(project, everything[8:9], "cheap")[0]
     assert len(card.pictures[0].shapes) == 3
     data = frames_data(
-        project, everything, "cheap", SyncResult(), current=everything[0].id, wanted=everything[0].id, token="t",
+        project,
+        everything,
+        "cheap",
+        SyncResult(),
+        current=everything[0].id,
+        wanted=everything[0].id,
+        token="t",
         reviewer="ann",
     )
     assert [item["key"] for item in data["items"]] == [frame.id for frame in everything[:9]]
@@ -122,7 +130,10 @@ def test_the_map_has_a_trace_per_class_and_every_point_its_label(sample) -> None
     figure = map_figure(table, "label", sample.project.config.classes)
     assert [trace.name for trace in figure.data] == ["person", "bicycle"]
     assert sum(len(trace.customdata) for trace in figure.data) == len(table)
-    assert {trace.name for trace in map_figure(table, "issue_type", []).data} == {"No open issue", "Unlike its class"}
+    assert {trace.name for trace in map_figure(table, "issue_type", []).data} == {
+        "No open issue",
+        "Unlike its class",
+    }
     assert len(map_figure(table, "score", []).data) == 1
 
 
@@ -135,7 +146,11 @@ def test_a_large_map_is_thinned_keeping_the_issues(sample) -> None:
 
 def test_many_labels_at_once_all_or_none_and_back(sample) -> None:
     project = sample.project
-    labels = [a for a in project.store.annotations(source="cheap") if a.id in ("cheap-6-1", "cheap-7-0", "cheap-7-1")]
+    labels = [
+        a
+        for a in project.store.annotations(source="cheap")
+        if a.id in ("cheap-6-1", "cheap-7-0", "cheap-7-1")
+    ]
     frames = {frame.id: frame for frame in project.store.frames()}
     assert [card.title for card in crop_cards(project, labels, frames)] == ["person"] * 3
     made = act_on(project, labels, DecisionKind.RELABEL, "ann", "bicycle")

@@ -34,6 +34,7 @@ def get(sample, monkeypatch):
             "server": ("127.0.0.1", 80),
             "scheme": "http",
             "http_version": "1.1",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
         }
         sent: list[dict] = []
 

@@ -32,8 +32,14 @@ def test_a_cumulative_outbox_is_applied_once(sample) -> None:
 
 
 def test_a_new_page_may_send_what_the_old_one_sent_already(sample) -> None:
-    sent = operation(1, "add", frame_id=sample.issues[0].frame_id, annotation_id="new", label="person",
-                     bbox_xyxy=[1.0, 2.0, 30.0, 40.0])
+    sent = operation(
+        1,
+        "add",
+        frame_id=sample.issues[0].frame_id,
+        annotation_id="new",
+        label="person",
+        bbox_xyxy=[1.0, 2.0, 30.0, 40.0],
+    )
     take_in(sample.project, "ann", outbox(sent, client="old page"))
     result = take_in(sample.project, "ann", outbox(sent, client="new page"))
     assert (result.acknowledged, result.applied, result.refused) == (1, 0, [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -128,20 +127,13 @@ def world(count: int = FRAMES) -> tuple[list[Row], list[Seen]]:
     return rows, seen
 
 
-@dataclass(frozen=True)
 class Kit:
     """What tests build worlds from."""
 
-    row: type[Row] = Row
-    seen: type[Seen] = Seen
-    build: Callable[..., FinderInputs] = staticmethod(build)
-    world: Callable[..., tuple[list[Row], list[Seen]]] = staticmethod(world)
-    frames: Callable[..., FrameTable] = staticmethod(frames_table)
-    ellipse: Callable[..., Rle] = staticmethod(ellipse)
-    replace: Callable[..., Row] = staticmethod(replace)
-    classes: tuple[str, ...] = CLASSES
-    width: int = WIDTH
-    height: int = HEIGHT
+    row, seen = Row, Seen
+    build, world, frames = staticmethod(build), staticmethod(world), staticmethod(frames_table)
+    ellipse, replace = staticmethod(ellipse), staticmethod(replace)
+    classes, width, height = CLASSES, WIDTH, HEIGHT
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,6 @@ def editor(key: str, data: Mapping[str, Any], on_sync: Callable[[], None]) -> Ma
         The browser's outbox: {"client", "operations", "at", "attempt"}. It must be taken in although `on_sync`
         did so: what the browser sends again after a reconnect comes without a callback.
     """
-    result = _component()(key=key, data=dict(data), on_sync_change=on_sync)
+    result = _component()(key=key, data={**data, "instance": key}, on_sync_change=on_sync)
     value = result.get(_STATE)
     return value if isinstance(value, Mapping) else None

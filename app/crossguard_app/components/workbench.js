@@ -15,7 +15,7 @@ import { Toolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
 
 export class Workbench {
-  constructor(parent, data) {
+  constructor(data) {
     this.data = data;
     this.selection = null;
     this.hidden = false;
@@ -31,16 +31,22 @@ export class Workbench {
     this.sync = new Sync(this);
     this.root = h("div", { class: "workbench", "data-mode": data.mode },
       this.toolbar.root, h("div", { class: "main" }, this.canvas.root, this.panel.root));
+  }
+
+  attach(parent) {
     parent.append(this.root);
     this.unbind = bindKeys(this);
     this.canvas.root.focus({ preventScroll: true });
   }
 
-  destroy() {
+  detach() {
     this.unbind();
+    this.root.remove();
+  }
+
+  destroy() {
     this.sync.stop();
     this.canvas.destroy();
-    this.root.remove();
   }
 
   // ---- what Python says -------------------------------------------------------------------------------------

@@ -66,8 +66,9 @@ def metric_rows(comparison: Comparison, kinds: Sequence[str]) -> list[MetricRow]
                 after=_number(entry.after, counts),
                 change=_signed(entry.value, counts),
                 interval=_interval(entry, counts),
-                verdict=entry.verdict if entry.value is not None else entry.reason or "unknown",
-                behind=f"{entry.objects} objects, {entry.tracks} tracks, {entry.blocks} blocks",
+                verdict=entry.verdict if entry.value is not None else "not comparable",
+                behind=f"{entry.objects} objects, {entry.tracks} tracks, {entry.blocks} blocks"
+                + (f"; {entry.reason}" if entry.reason else ""),
             )
         )
     return rows

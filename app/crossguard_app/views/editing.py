@@ -53,9 +53,8 @@ class Editing:
         before = self.take_in()
         sent = editor(self._key, data(before), self._on_sync)
         after = self.take_in(sent)
-        if after.applied or after.acknowledged != before.acknowledged or after.client != before.client:
-            st.rerun(scope="fragment" if st.session_state.get(f"{self._key}-drawn") else "app")
-        st.session_state[f"{self._key}-drawn"] = True
+        if after.applied or (after.client, after.acknowledged) != (before.client, before.acknowledged):
+            st.rerun()
 
     def _on_sync(self) -> None:
         result = self.take_in()

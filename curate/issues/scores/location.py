@@ -86,7 +86,7 @@ def duplicate_overlap(iou: FloatArray, inside: FloatArray) -> FloatArray:
         iou: (L,) with the other label.
         inside: (L,) share of the label's area inside the other.
     """
-    return np.maximum(np.asarray(iou, float), 0.5 * np.asarray(inside, float))
+    return np.asarray(np.maximum(np.asarray(iou, float), 0.5 * np.asarray(inside, float)))
 
 
 def sliver(boxes: FloatArray) -> FloatArray:

@@ -1,0 +1,275 @@
+"""Probabilities: from priors, from injected errors, from decisions; honest on rows that nobody learned from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from curate.annotations import DecisionKind, IssueType
+from curate.errors import DataError
+from curate.geometry.boxes import box_iou
+from curate.issues import (
+    SPECS,
+    Calibrators,
+    FinderInputs,
+    LabelEvidence,
+    TrainingRows,
+    decision_rows,
+    expected_errors,
+    find_issues,
+    fit_calibrators,
+    inject,
+    injected_rows,
+    prior_calibrators,
+    reliability,
+    score_evidence,
+    verdict,
+)
+from curate.issues.scoring import gather
+
+KIND = IssueType.SPURIOUS
+
+
+def _rows(count, seed, *, bias=-3.0, strength=6.0, blocks=6):
+    """Rows whose true log-odds are known: one column speaks, the others are noise."""
+    rng = np.random.default_rng(seed)
+    values = rng.random((count, len(SPECS[KIND].evidence)))
+    chance = 1 / (1 + np.exp(-(bias + strength * (values[:, 0] - 0.3))))
+    truth = (rng.random(count) < chance).astype(int)
+    return TrainingRows(values, truth, rng.integers(blocks, size=count), np.full(count, -1), np.ones(count))
+
+
+def test_reliable_on_held_out_rows():
+    """Learned on decisions of one part, judged on another: the curve lies on the diagonal."""
+    learned = fit_calibrators(None, {KIND: _rows(1500, 0)})
+    held_out = _rows(4000, 1)
+    after = reliability(learned.probabilities(KIND, held_out.values), held_out.truth)
+    before = reliability(prior_calibrators().probabilities(KIND, held_out.values), held_out.truth)
+    assert after.error < 0.04
+    assert after.error < before.error
+    assert after.brier < before.brier
+    assert "1500 decided rows" in learned.model(KIND).reason
+
+
+def test_injected_rate_gives_way_to_the_decided_one():
+    """Injected errors are a third of the rows; decisions say that hardly anything is wrong here."""
+    injected = _rows(600, 2, bias=-1.0)
+    rare = _rows(200, 3, bias=-6.0)
+    both = fit_calibrators({KIND: injected}, {KIND: rare})
+    only = fit_calibrators({KIND: injected})
+    test = _rows(4000, 4, bias=-6.0)
+    assert only.probabilities(KIND, test.values).mean() > 0.15
+    assert both.probabilities(KIND, test.values).mean() == pytest.approx(test.truth.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (None, "no injected errors and no decisions yet"),
+        (_rows(0, 0), "no injected errors and no decisions yet"),
+        (_rows(40, 0, bias=-40.0), "only 0 injected errors among 40 rows"),
+    ],
+)
+def test_too_little_to_learn_is_the_prior_with_a_reason(rows, words):
+    model = fit_calibrators({} if rows is None else {KIND: rows}).model(KIND)
+    assert words in model.reason
+    assert model.bias == SPECS[KIND].bias
+    assert np.array_equal(model.weights, SPECS[KIND].weights)
+
+
+def test_one_time_block_is_said():
+    model = fit_calibrators({KIND: _rows(200, 0, blocks=1)}).model(KIND)
+    assert "only one time block" in model.reason
+
+
+def test_more_evidence_never_makes_an_error_less_likely():
+    """Even rows that say the opposite cannot turn a weight negative."""
+    rows = _rows(500, 0)
+    upside_down = replace(rows, values=1 - rows.values)
+    learned = fit_calibrators({KIND: upside_down}, {KIND: upside_down})
+    assert (learned.model(KIND).weights >= 0).all()
+    assert learned.model(KIND).slope > 0
+
+
+def test_absent_evidence_takes_its_usual_value():
+    hollow = np.full((1, len(SPECS[KIND].evidence)), np.nan)
+    usual = SPECS[KIND].usual[None]
+    for calibrators in (prior_calibrators(), fit_calibrators({KIND: _rows(300, 0)})):
+        assert calibrators.probabilities(KIND, hollow) == pytest.approx(
+            calibrators.probabilities(KIND, usual)
+        )
+    assert prior_calibrators().probabilities(KIND, hollow)[0] < 0.05
+
+
+def test_a_clean_item_is_improbable_for_every_type_but_missing():
+    for kind, spec in SPECS.items():
+        if kind is not IssueType.MISSING:
+            assert prior_calibrators().probabilities(kind, spec.usual[None])[0] < 0.05, kind
+
+
+def test_json_and_back():
+    learned = fit_calibrators({KIND: _rows(300, 0)}, {KIND: _rows(30, 1)})
+    copy = Calibrators.from_dict(json.loads(json.dumps(learned.to_dict())))
+    values = _rows(50, 2).values
+    for kind in SPECS:
+        assert copy.model(kind).reason == learned.model(kind).reason
+    assert copy.probabilities(KIND, values) == pytest.approx(learned.probabilities(KIND, values))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"format": 9, "types": {}}, {"format": 1, "types": {"nonsense": {}}}, {"format": 1, "types": 3}],
+)
+def test_broken_calibration_is_one_clear_error(data):
+    with pytest.raises(DataError, match="calibration"):
+        Calibrators.from_dict(data)
+
+
+def test_training_rows_to_arrays_and_back():
+    rows = _rows(20, 0)
+    copy = TrainingRows.from_arrays(KIND, rows.to_arrays())
+    assert np.array_equal(copy.values, rows.values)
+    with pytest.raises(DataError, match="columns"):
+        TrainingRows.from_arrays(IssueType.OUTLIER, rows.to_arrays())
+    with pytest.raises(DataError, match="lack"):
+        TrainingRows.from_arrays(KIND, {})
+
+
+def test_verdicts():
+    assert verdict(KIND, DecisionKind.APPLY) is True
+    assert verdict(KIND, DecisionKind.DELETE_LABEL) is True
+    assert verdict(KIND, DecisionKind.KEEP) is False
+    assert verdict(KIND, DecisionKind.EDIT) is False
+    assert verdict(KIND, DecisionKind.SKIP) is None
+    assert verdict(KIND, DecisionKind.EXCLUDE_FRAME) is None
+    assert verdict(IssueType.BAD_FRAME, DecisionKind.EXCLUDE_FRAME) is True
+
+
+def test_forecast():
+    sure = expected_errors(np.ones(10))
+    assert (sure.errors, sure.low, sure.high) == (10, 10, 10)
+    rng = np.random.default_rng(0)
+    chances = rng.random(200)
+    inside = 0
+    for _ in range(200):
+        forecast = expected_errors(chances, 50)
+        inside += forecast.low <= (rng.random(50) < chances[:50]).sum() <= forecast.high
+    assert inside > 170
+    assert expected_errors(np.array([0.5]), 50).items == 1
+    assert expected_errors(np.zeros(0)).errors == 0
+    assert str(expected_errors(np.full(50, 0.62))).startswith("the next 50 hold about 31 errors")
+
+
+def _observed(kit, frames, labels, seed):
+    """Evidence of given labels as a detector that knows the true world would give it."""
+    rng = np.random.default_rng(seed)
+    rows, seen = kit.world()
+    truth = kit.build(rows, seen)
+    true_boxes = np.asarray(truth.labels.boxes)
+    count = len(labels)
+    probs, refined, fore = np.zeros((count, 3)), np.array(labels.boxes), np.zeros(count)
+    for row in range(count):
+        here = np.flatnonzero(np.asarray(truth.labels.frames) == labels.frames[row])
+        overlap = box_iou(labels.boxes[row], true_boxes[here])[0]
+        best = here[int(overlap.argmax())]
+        share = float(np.clip(overlap.max() * 1.3, 0, 1))
+        probs[row, int(truth.labels.classes[best])] = 0.95 * share
+        probs[row] += rng.random(3) * 0.05
+        probs[row, 2] += 1 - 0.95 * share
+        if overlap.max() > 0.2:
+            refined[row] = true_boxes[best] + rng.normal(0, 1.5, 4)
+        moving = truth.labels.classes[best] == 0
+        fore[row] = (0.6 * share if moving else 0.0) + 0.05 * rng.random()
+    evidence = LabelEvidence(
+        class_probs=probs / probs.sum(1, keepdims=True), refined_boxes=refined, foreground=fore
+    )
+    return FinderInputs(frames, labels, truth.detections, evidence, truth.detection_evidence)
+
+
+def test_learning_from_injected_errors_finds_other_injected_errors(kit):
+    """Trained on one seed and rate, judged on another: errors stand first and probabilities hold."""
+    clean = kit.build(*kit.world())
+    many = dict.fromkeys((IssueType.MISSING, KIND, IssueType.BAD_LOCATION, IssueType.WRONG_CLASS), 0.06)
+    lesson = inject(clean.frames, clean.labels, kit.classes, rates=many, seed=1)
+    learned = fit_calibrators(
+        injected_rows(_observed(kit, clean.frames, lesson.labels, 1), lesson, kit.classes)
+    )
+    assert "injected rows" in learned.model(IssueType.BAD_LOCATION).reason
+    rates = dict.fromkeys(many, 0.03)
+    exam = inject(clean.frames, clean.labels, kit.classes, rates=rates, seed=99)
+    inputs = _observed(kit, clean.frames, exam.labels, 99)
+    issues = find_issues(inputs, kit.classes, calibrators=learned)
+    wrong = {(error.annotation_id, error.type) for error in exam.truth if error.type is not IssueType.MISSING}
+    lost = {error.frame_id for error in exam.truth if error.type is IssueType.MISSING}
+    right = [
+        (issue.annotation_id, issue.type) in wrong
+        or (issue.type is IssueType.MISSING and issue.frame_id in lost)
+        for issue in issues[: len(exam.truth)]
+    ]
+    assert np.mean(right) > 0.85
+    rows = injected_rows(inputs, exam, kit.classes)
+    for kind in rates:
+        table = rows[kind]
+        assert reliability(learned.probabilities(kind, table.values), table.truth).error < 0.1, kind
+
+
+def test_decisions_move_the_queue_and_nothing_else_has_to_be_computed(kit):
+    rows, seen = kit.world()
+    for frame in range(5, 45):
+        rows.append(
+            kit.row(frame, (40.0 * (frame % 9), 10, 40.0 * (frame % 9) + 20, 60), person=0.75, foreground=0.2)
+        )
+    evidence = gather(kit.build(rows, seen), kit.classes)
+    block_of = {
+        name: int(block)
+        for name, block in zip(evidence.inputs.frames.ids, evidence.inputs.frames.blocks, strict=True)
+    }
+    before = score_evidence(evidence)
+    issues = [issue for issue in find_issues(evidence.inputs, kit.classes) if issue.type is KIND][:15]
+    assert issues
+    kept = decision_rows([(issue, DecisionKind.KEEP) for issue in issues], block_of)
+    deleted = decision_rows([(issue, DecisionKind.APPLY) for issue in issues], block_of)
+    names = [evidence.inputs.labels.ids.index(issue.annotation_id) for issue in issues]
+
+    def mean(calibrators):
+        return score_evidence(evidence, calibrators).probabilities[KIND][names].mean()
+
+    start = before.probabilities[KIND][names].mean()
+    assert mean(fit_calibrators(None, kept)) < 0.6 * start
+    assert mean(fit_calibrators(None, deleted)) > start
+
+
+def test_sixty_rows_of_one_look_do_not_count_like_sixty_looks(kit):
+    alone, grouped = _rows(60, 0), _rows(60, 0)
+    none = np.zeros(60, int)
+    alone = replace(alone, truth=none)
+    grouped = replace(grouped, truth=none, groups=none)
+    values = _rows(200, 1).values
+    prior = prior_calibrators().probabilities(KIND, values).mean()
+    many = fit_calibrators(None, {KIND: alone}).probabilities(KIND, values).mean()
+    one = fit_calibrators(None, {KIND: grouped}).probabilities(KIND, values).mean()
+    assert many < one < prior
+
+
+def test_lessons_do_not_teach_trust_in_a_detector_that_confirms_fixtures(kit):
+    """The judge of injected boxes never learned them; the queue must still doubt a tripod that a judge learned."""
+    clean = kit.build(*kit.world())
+    many = dict.fromkeys((IssueType.MISSING, KIND, IssueType.BAD_LOCATION, IssueType.WRONG_CLASS), 0.06)
+    lesson = inject(clean.frames, clean.labels, kit.classes, rates=many, seed=1)
+    rows = injected_rows(_observed(kit, clean.frames, lesson.labels, 1), lesson, kit.classes)
+    names = SPECS[KIND].names
+    hits = rows[KIND].values[rows[KIND].truth == 1]
+    confirmed = hits[:, names.index("background")] < 0.2
+    assert confirmed.any()
+    assert (hits[confirmed, names.index("low_foreground")] > 0.5).all()
+    learned = fit_calibrators(rows)
+    world, seen = kit.world()
+    for frame in range(2, 58):
+        world.append(kit.row(frame, (300, 30, 322, 70), person=0.9, foreground=0.01, size_z=3.0))
+        seen.append(kit.seen(frame, (300, 30, 322, 70), score=0.9, foreground=0.01))
+    issues = find_issues(kit.build(world, seen), kit.classes, calibrators=learned)
+    assert issues[0].type is KIND
+    assert issues[0].group_id is not None
