@@ -51,7 +51,9 @@ def main() -> None:
     boxes = json.loads((HERE / "boxes.json").read_text("utf-8"))
     working = [frame for frame in frames.values() if frame.index <= LAST_WORKING]
     prelabel(project, frames=working)
-    export_coco(project, HERE / "working.coco.json", source="cheap", frame_ids=[frame.id for frame in working])
+    export_coco(
+        project, HERE / "working.coco.json", source="cheap", frame_ids=[frame.id for frame in working]
+    )
     masks = _masks(project, frames, boxes, work / "masks.json")
     for name, chosen in (
         ("working.reviewed.coco.json", working),
@@ -107,7 +109,9 @@ def _masks(
     parked: dict[BoxTuple, MaskArray] = {}
     for key, rows in boxes.items():
         if key not in done:
-            done[key] = [rle_to_coco(mask_to_rle(m)) for m in _frame_masks(segmenter, images[key], plate, rows, parked)]
+            done[key] = [
+                rle_to_coco(mask_to_rle(m)) for m in _frame_masks(segmenter, images[key], plate, rows, parked)
+            ]
             write_json(cache, done)
     return done
 

@@ -146,7 +146,8 @@ def _with_confirmed_ghosts(rows: TrainingRows, ghost: BoolArray) -> TrainingRows
     """
     names = SPECS[IssueType.SPURIOUS].names
     innocent = np.flatnonzero(rows.truth == 0)
-    found = np.flatnonzero(ghost)
+    # A parked car that the plate has swallowed and a false box of that class look alike: nothing to learn there.
+    found = np.flatnonzero(ghost & (rows.values[:, names.index("low_foreground")] >= 0.5))
     if not len(found) or not len(innocent):
         return rows
     lender = innocent[np.linspace(0, len(innocent) - 1, len(found)).astype(int)]

@@ -230,7 +230,7 @@ def chromium() -> Iterator[object]:
 
 
 @pytest.fixture
-def page(chromium, server: Server) -> Iterator[object]:  # noqa: ARG001
+def page(chromium, server: Server) -> Iterator[object]:
     context = chromium.new_context(viewport={"width": 1360, "height": 860})
     opened = context.new_page()
     opened.set_default_timeout(90_000)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
-from curate.annotations import DecisionKind, IssueState
+from curate.annotations import Decision, DecisionKind, IssueState
+from curate.review import decide
 
 pytestmark = pytest.mark.browser
 
@@ -206,3 +209,30 @@ def test_streamlits_own_keys_do_not_reach_it(page, server, sample) -> None:
     assert page.get_by_text("Clear caches").count() == 0
     page.keyboard.press("Escape")
     page.get_by_role("dialog", name="Keys").wait_for(state="detached")
+
+
+def test_a_verdict_of_somebody_else_can_be_taken_back_where_it_is_shown(page, server, sample) -> None:
+    store, issue = sample.project.store, sample.issues[3]
+    decide(store, Decision(uuid.uuid4().hex, DecisionKind.APPLY, "bob", issue.id))
+    page.goto(f"{server.url}/queue?state=decided&issue={issue.id}")
+    on_item(page, issue.id)
+    page.get_by_text("label deleted by bob").wait_for()
+    page.locator('[data-action="undo-verdict"]').click()
+    page.locator(".decided").wait_for(state="detached")
+    saved(page)
+    assert store.issue(issue.id).state is IssueState.OPEN
+    assert "cheap-3-1" in {a.id for a in store.annotations("cheap")}
+
+
+def test_browse_filter_and_open_a_frame(page, server, sample) -> None:
+    store = sample.project.store
+    frame = frame_named(store, "008.jpg")
+    page.goto(f"{server.url}/frames?class=bicycle")
+    card = page.locator(".gallery .card")
+    card.first.wait_for()
+    assert card.count() == 1
+    card.click()
+    on_item(page, frame.id)
+    assert f"frame={frame.id}" in page.url
+    page.get_by_role("button", name="All frames").click()
+    card.first.wait_for()

@@ -9,13 +9,13 @@ import uuid
 
 import pandas as pd
 import pytest
+
 from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames
 from crossguard_app.presenters.maps import act_on, crop_cards, map_figure, thinned, undo_all
 from crossguard_app.presenters.overview import recent_decisions, stages, type_rows
 from crossguard_app.presenters.queue import WINDOW, QueueFilter, queue_data
 from crossguard_app.presenters.sync import SyncResult
 from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
-
 from curate.annotations import Decision, DecisionKind, IssueState, IssueType, ProposalKind
 from curate.errors import ConflictError
 from curate.review import decide
@@ -41,7 +41,7 @@ def test_a_decided_issue_can_be_asked_for_and_says_its_verdict(sample) -> None:
     decide(sample.project.store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "ann", issue.id))
     assert issue.id not in {item["key"] for item in data_of(sample)["items"]}
     first = data_of(sample, wanted=issue.id)["items"][0]
-    assert (first["key"], first["issue"]["verdict"]) == (issue.id, VERDICTS[DecisionKind.KEEP])
+    assert (first["key"], first["issue"]["verdict"]) == (issue.id, "kept as it is by ann")
     assert data_of(sample)["undoable"] == VERDICTS[DecisionKind.KEEP]
 
 

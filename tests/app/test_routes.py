@@ -7,12 +7,12 @@ import io
 from urllib.parse import urlsplit
 
 import pytest
-from crossguard_app.resources import image_url, project_secret
-from crossguard_app.routes import app_routes, asset_url
-from crossguard_app.signing import read_secret, sign
 from PIL import Image
 from starlette.applications import Starlette
 
+from crossguard_app.resources import image_url, project_secret
+from crossguard_app.routes import app_routes, asset_url
+from crossguard_app.signing import read_secret, sign
 from curate.annotations import replace
 from curate.errors import ProjectError
 

@@ -6,7 +6,6 @@ import sqlite3
 import uuid
 
 from crossguard_app.presenters.sync import take_in
-
 from curate.annotations import Decision, DecisionKind, IssueState
 from curate.review import decide
 

@@ -92,7 +92,7 @@ def test_a_project_from_the_command_line(tmp_path: Path) -> None:
         (["status"], 1, "curate init"),
         (["nonsense"], 2, "nonsense"),
         (["issues", "--type", "ugly"], 2, "ugly"),
-        (["ingest"], 2, "SOURCES"),
+        (["ingest"], 2, "sources"),
     ],
 )
 def test_exit_codes_and_clear_errors(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:

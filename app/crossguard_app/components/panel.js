@@ -46,7 +46,8 @@ export class Panel {
       issue.numbers.length > 0 && h("details", { class: "evidence" }, h("summary", {}, "Evidence in numbers"),
         h("dl", {}, issue.numbers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
       decided && h("p", { class: "decided" }, `Decided: ${decided}. `,
-        button("Undo", { kind: "link", onclick: (event) => this.press(event, "undo") })));
+        button("Undo", { kind: "link", name: "undo-verdict",
+          onclick: (event) => { this.bench.undoVerdict(); this.bench.toolbar.back(event); } })));
   }
 
   chip(name) {
@@ -77,7 +78,7 @@ export class Panel {
         this.action(none ? "No proposal" : `Apply${all}`, "apply", "primary", decided || none),
         this.action(`Keep${all}`, "keep", "", decided)),
       h("div", { class: "pair" },
-        this.action(decided ? "Done, next" : "My edit, next", "submit"),
+        this.action(decided ? "Go on" : "Edit done", "submit"),
         this.action("Skip", "skip", "", decided)),
       h("div", { class: "pair" },
         this.action("Delete label", "delete", "danger", !bench.selected),

@@ -22,11 +22,14 @@ function tag(text, box, scale, className, color) {
   const size = 12 / scale;
   const [x, y] = [box[0], box[1]];
   const above = y > size * 1.7;
-  const width = text.length * size * 0.57 + size * 0.8;
+  const width = text.length * size * 0.62 + size * 0.8;
   return s("g", { class: `tag ${className}`, transform: `translate(${x} ${above ? y - size * 1.55 : y})` },
     s("rect", { width, height: size * 1.5, rx: size * 0.25, fill: color }),
     s("text", { x: size * 0.4, y: size * 1.1, "font-size": size }, text));
 }
+
+const cross = ([x1, y1, x2, y2]) =>
+  s("path", { class: "cross", d: `M${x1} ${y1}L${x2} ${y2}M${x2} ${y1}L${x1} ${y2}` });
 
 export class Renderer {
   constructor(layer) {
@@ -78,13 +81,15 @@ export class Renderer {
     const { colors, scale, selected, subject } = this.scene;
     const color = colors(label.label);
     const state = [label.id === selected && "selected", label.id === subject && "subject",
-      label.occluded && "occluded", (label.ignore || label.difficult || label.iscrowd) && "uncounted"];
+      label.id === subject && this.scene.fate === "delete_label" && "doomed", label.occluded && "occluded", (label.ignore || label.difficult || label.iscrowd) && "uncounted"];
     const group = s("g", { class: ["label", ...state.filter(Boolean)].join(" "), "data-id": label.id,
       style: `--tone: ${color}` });
     group.append(outline(label, { class: "body", "data-role": "shape" }));
     if (label.mask) group.append(frameOf(label.bbox_xyxy, { class: "bounds", "data-role": "shape" }));
+    if (label.id === subject && this.scene.fate === "delete_label") group.append(cross(label.bbox_xyxy));
     if (label.id === selected || label.id === subject) {
-      group.append(tag(label.label, label.bbox_xyxy, scale, "", color));
+      const next = label.id === subject && this.scene.rename;
+      group.append(tag(next ? `${label.label} → ${next}` : label.label, label.bbox_xyxy, scale, "", color));
     }
     this.nodes.set(label.id, group);
     return group;

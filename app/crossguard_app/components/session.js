@@ -129,9 +129,9 @@ export class Session {
     return operation;
   }
 
-  // Undo of something that an earlier page decided; only the server knows what.
-  undoEarlier() {
-    this.queue({ kind: "undo", id: randomId(), frame_id: "" });
+  // Undo of something that another page decided, by default the reviewer's last; only the server knows it.
+  undoEarlier(decisionId = null) {
+    this.queue({ kind: "undo", id: randomId(), frame_id: "", undoes: decisionId });
     this.onchange();
   }
 

@@ -144,6 +144,8 @@ export class Workbench {
     this.renderer.draw({
       frame, proposal, scale: this.canvas.scale, hidden: this.hidden, selected: this.selection,
       subject: issue?.annotation_id, place: issue?.bbox_xyxy,
+      fate: open ? issue.proposal.kind : null,
+      rename: open && issue.proposal.kind === "relabel" ? issue.proposal.label : null,
       colors: (name) => this.color(name),
     });
   }
@@ -332,6 +334,16 @@ export class Workbench {
       this.session.undoEarlier();
       this.toolbar.say(`Undone: ${this.data.undoable}`);
     } else this.toolbar.say("There is nothing to undo.");
+  }
+
+  // The verdict on the issue that is shown, whoever decided it and when.
+  undoVerdict() {
+    const { issue } = this;
+    const newest = this.session.done.at(-1)?.operation;
+    const own = this.session.done.some(({ operation }) => operation.closes === issue.id);
+    if (newest?.closes === issue.id) this.undo();
+    else if (own) this.toolbar.say("Undo your later decisions first (Ctrl+Z).");
+    else if (issue.decision_id) this.session.undoEarlier(issue.decision_id);
   }
 
   redo() {

@@ -87,7 +87,7 @@ def next_step(status: ProjectStatus) -> tuple[str, str]:
     sentence, separator, command = status.next_step.partition(": curate ")
     if not separator:
         return status.next_step, ""
-    return sentence, f"curate {command}"
+    return sentence, f"curate {command.split(' (')[0]}"
 
 
 def type_rows(store: Store) -> list[dict[str, object]]:

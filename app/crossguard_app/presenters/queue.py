@@ -112,6 +112,7 @@ def _item(store: Store, issue: Issue) -> dict[str, Any]:
     proposal = issue.proposal
     box = proposal.bbox_xyxy
     sentence = proposal_sentence(issue)
+    verdict, decision_id = _verdict(store, issue)
     return {
         "key": issue.id,
         "frame_id": issue.frame_id,
@@ -134,20 +135,23 @@ def _item(store: Store, issue: Issue) -> dict[str, Any]:
                 "says": sentence,
             },
             "state": issue.state.value,
-            "verdict": _verdict(store, issue),
+            "verdict": verdict,
+            "decision_id": decision_id,
             "group_id": issue.group_id,
             "group_size": _group_size(store, issue),
         },
     }
 
 
-def _verdict(store: Store, issue: Issue) -> str | None:
+def _verdict(store: Store, issue: Issue) -> tuple[str | None, str | None]:
+    """The verdict that stands in words, and the decision behind it."""
     if issue.state is IssueState.OBSOLETE:
-        return "it no longer stands"
-    if issue.state is not IssueState.DECIDED:
-        return None
-    decision_id = store.issue_status(issue.id).decision_id
-    return VERDICTS[store.decision(decision_id).decision.kind] if decision_id else "decided"
+        return "it no longer stands", None
+    decision_id = store.issue_status(issue.id).decision_id if issue.state is IssueState.DECIDED else None
+    if decision_id is None:
+        return None, None
+    decision = store.decision(decision_id).decision
+    return f"{VERDICTS[decision.kind]} by {decision.reviewer}", decision_id
 
 
 def _group_size(store: Store, issue: Issue) -> int:

@@ -66,7 +66,7 @@ def _progress(project: Project) -> None:
     if progress.precision is not None:
         parts.append(f"**{progress.precision:.0%}** of the decided were errors")
     if progress.seconds_per_decision:
-        parts.append(f"{progress.seconds_per_decision:.0f} s per decision")
+        parts.append(f"{progress.seconds_per_decision:.1f} s per decision")
     st.markdown(" &nbsp;·&nbsp; ".join(parts))
 
 
