@@ -125,5 +125,7 @@ def false_per_frame(
     for column, wanted in enumerate(recalls):
         reached = recall >= wanted
         rows = np.flatnonzero(reached.any(axis=1))
+        if not len(rows):
+            continue  # Also the case without any detection: there is no column to choose from.
         result[rows, column] = per_frame[rows, reached[rows].argmax(axis=1)]
     return result

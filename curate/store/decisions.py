@@ -60,6 +60,11 @@ class DecisionStore(StoreBase):
             if connection.execute(update).rowcount == 0:
                 raise NotFoundError("no such decision", item=f"decision {decision_id}")
 
+    def decision_count(self) -> int:
+        """Decisions ever made, undos and undone ones included."""
+        with self._read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(_table)).scalar_one())
+
     def decisions(
         self,
         limit: int = 100,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from curate.annotations import IssueState
-from curate.review import review_progress
 from curate.store import GoldState, JobState
 from curate.workflows.gold import GOLD_SOURCE
 from curate.workflows.project import Project
@@ -63,7 +62,6 @@ def project_status(project: Project) -> ProjectStatus:
     labels = {entry.source: entry.labels for entry in store.sources()}
     counts = store.issue_counts()
     opened = [entry for entry in counts if entry.state is IssueState.OPEN]
-    progress = review_progress(store)
     runs = [run for run in store.runs(kind="train") if run.state == "done"]
     versions = store.versions()
     gold_state = golds[-1].state.value if golds else "none"
@@ -78,7 +76,7 @@ def project_status(project: Project) -> ProjectStatus:
         open_issues=sum(entry.count for entry in opened),
         issues={f"{entry.type.value}/{entry.state.value}": entry.count for entry in counts},
         expected_errors=sum(entry.expected for entry in opened),
-        decisions=progress.corrected + progress.kept,
+        decisions=store.decision_count(),
         versions=len(versions),
         runs=len(runs),
         running_jobs=tuple(job.kind for job in store.jobs(states=(JobState.RUNNING, JobState.QUEUED))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -44,7 +45,9 @@ def get(sample, monkeypatch):
         async def send(message) -> None:
             sent.append(dict(message))
 
-        asyncio.run(application(scope, receive, send))
+        # In a thread of its own: a browser test before this one leaves a running loop in the main thread.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(application(scope, receive, send))).result()
         headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
         return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 

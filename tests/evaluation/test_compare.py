@@ -268,3 +268,11 @@ def test_the_report_speaks_in_words_with_numbers(side):
     text = comparison_markdown(result, frames=2)
     assert "50.0 before, 50.0 after" in text
     assert text.count("| gold_") <= 4
+
+
+def test_a_side_that_finds_nothing_at_all_is_compared(side):
+    before = [replace(run, detections=[item.empty() for item in run.detections]) for run in side([1])]
+    result = compare(before, side([2], **GOOD), TWELVE, resamples=100)
+    assert result.find("box_ap50", "class", "person").before == 0
+    assert result.find("fppi@0.85", "class", "person").value is None
+    assert result.find("recall", "class", "person").after > 0.8
