@@ -97,7 +97,7 @@ class SplitConfig(_Strict):
 class ModelConfig(_Strict):
     """The site's detector."""
 
-    input_size: int = Field(default=416, ge=160, le=1920, multiple_of=32)
+    input_size: int = Field(default=512, ge=160, le=1920, multiple_of=32)
     background_channels: bool = False
     mask_head: bool = True
 

@@ -49,7 +49,7 @@ classes: [{quoted}]
 #   gold_share: 0.25        # share of the footage that `curate gold create` sets aside
 
 # model:
-#   input_size: 416         # long side of the detector's input, a multiple of 32
+#   input_size: 512         # long side of the detector's input, a multiple of 32
 #   background_channels: false  # feed the difference to the empty scene as well
 #   mask_head: true
 

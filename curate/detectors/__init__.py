@@ -2,7 +2,6 @@
 
 from curate.detectors.classes import COCO_CLASSES, coco_sources
 from curate.detectors.config import Progress, TrainConfig, TrainingSample, TrainingStopped
-from curate.detectors.folds import OutOfFold, out_of_fold
 from curate.detectors.generic import GenericDetector
 from curate.detectors.site import SiteDetector
 from curate.detectors.torchvision_coco import TorchvisionCoco
@@ -11,7 +10,6 @@ from curate.detectors.training import train_detector
 __all__ = [
     "COCO_CLASSES",
     "GenericDetector",
-    "OutOfFold",
     "Progress",
     "SiteDetector",
     "TorchvisionCoco",
@@ -19,6 +17,5 @@ __all__ = [
     "TrainingSample",
     "TrainingStopped",
     "coco_sources",
-    "out_of_fold",
     "train_detector",
 ]

@@ -216,7 +216,7 @@ def test_a_verdict_of_somebody_else_can_be_taken_back_where_it_is_shown(page, se
     decide(store, Decision(uuid.uuid4().hex, DecisionKind.APPLY, "bob", issue.id))
     page.goto(f"{server.url}/queue?state=decided&issue={issue.id}")
     on_item(page, issue.id)
-    page.get_by_text("label deleted by bob").wait_for()
+    page.get_by_text("proposal applied by bob").wait_for()
     page.locator('[data-action="undo-verdict"]').click()
     page.locator(".decided").wait_for(state="detached")
     saved(page)

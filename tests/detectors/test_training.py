@@ -13,9 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from curate.detectors import SiteDetector, TrainingSample, TrainingStopped, out_of_fold, train_detector
-from curate.detectors.config import fingerprint
-from curate.detectors.weights import weights_digest
+from curate.detectors import SiteDetector, TrainingSample, TrainingStopped, train_detector
 from curate.errors import ModelError, ProjectError, TrainingError
 from curate.geometry import box_iou
 from curate.geometry.rle import rle_area, rle_iou
@@ -250,46 +248,6 @@ def test_broken_detectors_are_refused(trained, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(ModelError, match="broken"):
         SiteDetector.load(tmp_path)
-
-
-def test_no_frame_is_judged_by_a_detector_that_saw_it(scene, weights, tmp_path):
-    config = replace(scene.config, steps=2)
-    samples, fold_of = scene.samples(6), [0, 0, -1, 1, 1, 0]
-    seen = []
-    judged = out_of_fold(
-        samples,
-        fold_of,
-        scene.classes,
-        config,
-        weights,
-        tmp_path,
-        progress=lambda fold, report: seen.append((fold, report.step)),
-    )
-    assert seen == [(0, 1), (0, 2), (1, 1), (1, 2)]
-    for fold, others in ((0, [3, 4]), (1, [0, 1, 5])):
-        detector = SiteDetector.load(tmp_path / f"fold-{fold}")
-        expected = fingerprint(
-            [samples[index] for index in others], scene.classes, config, weights_digest(weights), None
-        )
-        assert detector.fingerprint == expected
-        index = fold_of.index(fold)
-        np.testing.assert_array_equal(
-            detector.predict([scene.image(index)])[0].scores, judged.detections[index].scores
-        )
-    assert [len(scores.class_probs) for scores in judged.label_scores] == [2] * 6
-    seen.clear()
-    out_of_fold(
-        samples,
-        fold_of,
-        scene.classes,
-        config,
-        weights,
-        tmp_path,
-        progress=lambda *report: seen.append(report),
-    )
-    assert not seen
-    with pytest.raises(TrainingError, match="two folds"):
-        out_of_fold(samples, [0] * 6, scene.classes, config, weights, tmp_path)
 
 
 @pytest.mark.gpu

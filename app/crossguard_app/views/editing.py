@@ -18,7 +18,7 @@ _KEEP_REFUSALS = 20
 
 
 class Editing:
-    """One editor on a page.
+    """One editor on a page. It stands in no fragment: a restarted server knows no fragments until a whole run.
 
     Args:
         project: The project.

@@ -96,7 +96,6 @@ def _browse(project: Project) -> None:
     gallery("frame-gallery", frame_cards(project, part, wanted.source), mode="open", size=250, on_open=opened)
 
 
-@st.fragment
 def _edit(start: str) -> None:
     project = current_project()
     source = query("source") if query("source") in _sources(project) else project.config.labels.working
@@ -121,7 +120,6 @@ def _edit(start: str) -> None:
     )
 
 
-@st.fragment
 def _walk(label_ids: list[str]) -> None:
     """Go through the labels chosen on the embedding map."""
     project = current_project()

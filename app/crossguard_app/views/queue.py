@@ -70,7 +70,6 @@ def _progress(project: Project) -> None:
     st.markdown(" &nbsp;·&nbsp; ".join(parts))
 
 
-@st.fragment
 def _bench(queue: QueueFilter) -> None:
     project = current_project()
     editing = Editing(project, _KEY)
