@@ -17,6 +17,7 @@ from curate.geometry.shapes import Mask, Polygon, Rle
 from curate.types import BoxTuple
 
 __all__ = [
+    "GOLD_SOURCE",
     "Annotation",
     "Decision",
     "DecisionKind",
@@ -32,6 +33,10 @@ __all__ = [
     "Rle",
     "replace",
 ]
+
+
+GOLD_SOURCE = "gold"
+"""Label source of the frozen test set."""
 
 
 @dataclass(frozen=True, slots=True)

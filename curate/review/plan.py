@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from curate.annotations import (
+    GOLD_SOURCE,
     Annotation,
     Decision,
     DecisionKind,
@@ -23,7 +24,16 @@ from curate.annotations import (
 from curate.errors import ConflictError, DataError
 from curate.geometry.boxes import clip_boxes
 from curate.review.validate import checked_flags, checked_label, checked_shape
-from curate.store import DecisionEffects, FrameEffect, IssueEffect, IssueStatus, LabelEffect, Revision, Store
+from curate.store import (
+    DecisionEffects,
+    FrameEffect,
+    GoldState,
+    IssueEffect,
+    IssueStatus,
+    LabelEffect,
+    Revision,
+    Store,
+)
 from curate.types import BoxTuple
 
 __all__ = ["Plan", "PlannedLabel", "Planner", "add_obsolete", "when"]
@@ -102,8 +112,21 @@ class Planner:
             self._decide(anchor)
             for status in self._others(anchor) if decision.group else ():
                 self._decide(status, follows=True)
+        self._expect_no_frozen_gold()
         add_obsolete(self._store, decision.id, self._plan)
         return self._plan
+
+    def _expect_no_frozen_gold(self) -> None:
+        """A frozen test set stays what it was: its labels only change while a revision of it is open."""
+        if not any(planned.annotation.source == GOLD_SOURCE for planned in self._plan.labels):
+            return
+        golds = self._store.gold_sets()
+        if golds and golds[-1].state is GoldState.FROZEN:
+            raise ConflictError(
+                "this label belongs to the frozen gold set",
+                item=self._item,
+                hint="`curate gold revise` opens a revision in which it can be corrected",
+            )
 
     def _others(self, anchor: IssueStatus) -> list[IssueStatus]:
         group_id = anchor.issue.group_id

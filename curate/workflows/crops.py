@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -14,22 +11,17 @@ from curate.annotations import Annotation
 from curate.assist import EMBEDDER, weights_path
 from curate.embeddings import Embedder, Reducer, knn_agreement, outlier_distance
 from curate.types import FloatArray
+from curate.workflows.crop_store import crop_key, load_crops, save_crops
 from curate.workflows.dataset import LabelledFrame
-from curate.workflows.files import write_atomically
 from curate.workflows.frame_evidence import sorted_labels
 from curate.workflows.judges import Folds
 from curate.workflows.progress import SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scan_tables import Neighbours
 
-__all__ = ["crop_key", "crop_neighbours", "load_crops"]
+__all__ = ["crop_neighbours", "embed_crops"]
 
 _SAVE_EVERY = 500
-
-
-def crop_key(annotation: Annotation) -> str:
-    """Name of a label's crop: another box is another crop."""
-    return f"{annotation.id}@{annotation.revision}"
 
 
 def crop_neighbours(
@@ -77,24 +69,7 @@ def embed_crops(
             known.update({crop_key(a): vector for a, vector in zip(rows, vectors, strict=True)})
             made, unsaved = made + len(rows), unsaved + len(rows)
             if unsaved >= _SAVE_EVERY:
-                _save(path, known)
+                save_crops(path, known)
                 unsaved = 0
-        _save(path, {key: known[key] for key in wanted})
+        save_crops(path, {key: known[key] for key in wanted})
     return np.stack([known[key] for key in wanted]).astype(np.float32), total
-
-
-def load_crops(path: Path) -> dict[str, FloatArray]:
-    """Stored vectors by crop; empty when there are none or the file is broken."""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return dict(zip(data["keys"].tolist(), data["vectors"], strict=True))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return {}
-
-
-def _save(path: Path, vectors: dict[str, FloatArray]) -> None:
-    buffer = io.BytesIO()
-    np.savez(
-        buffer, keys=np.array(list(vectors)), vectors=np.stack(list(vectors.values())).astype(np.float16)
-    )
-    write_atomically(path, buffer.getvalue())

@@ -6,17 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curate.annotations import Annotation, Frame
-from curate.detectors import TrainingSample
 from curate.errors import DataError
 from curate.geometry.polygons import to_rle
 from curate.geometry.shapes import Rle
 from curate.workflows.coverage import covered_frames
 from curate.workflows.policy import apply_policy, region_boxes
 from curate.workflows.project import Project
+
+if TYPE_CHECKING:  # torch stays out of processes that only count frames, such as the app
+    from curate.detectors import TrainingSample
 
 __all__ = ["LabelledFrame", "labelled_frames", "training_sample", "working_frames"]
 
@@ -68,6 +71,8 @@ def training_sample(project: Project, labelled: LabelledFrame) -> TrainingSample
     Raises:
         DataError: A label's box does not fit the frame.
     """
+    from curate.detectors import TrainingSample
+
     frame = labelled.frame
     classes = {name: index for index, name in enumerate(project.config.classes)}
     counted = labelled.counted

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curate.annotations import Annotation
 from curate.assist import COCO_DETECTOR, weights_path
-from curate.detectors import GenericDetector, SiteDetector, TorchvisionCoco
 from curate.errors import DataError, NotFoundError
 from curate.evaluation import (
     EvalResult,
@@ -28,6 +28,9 @@ from curate.workflows.policy import apply_policy
 from curate.workflows.predictions import read_detections, write_detections
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
+
+if TYPE_CHECKING:  # torch stays out of processes that only read results, such as the app
+    from curate.detectors import GenericDetector, SiteDetector, TorchvisionCoco
 
 __all__ = [
     "GENERIC_RUN",
@@ -106,6 +109,8 @@ def load_detector(project: Project, run: RunRecord) -> GenericDetector | SiteDet
         ModelError: Its files are missing or broken, or the weights cannot be downloaded.
         DataError: The run was not finished.
     """
+    from curate.detectors import GenericDetector, SiteDetector, TorchvisionCoco
+
     if run.kind == TORCHVISION_RUN:
         return TorchvisionCoco(project.config.classes, device=project.config.train.device)
     if run.kind == GENERIC_RUN:
@@ -149,7 +154,7 @@ def evaluate_run(
             return RunOnGold(run, result, tuple(read_detections(predictions, ids)))
     progress = SubReporter(reporter or Quiet(), 0.0, 1.0, f"evaluating {run.id}: ")
     detector = load_detector(project, run)
-    masks = isinstance(detector, SiteDetector) and detector.has_masks
+    masks = bool(getattr(detector, "has_masks", False))
     found, ms = _predict(project, detector, gold, masks, progress)
     write_detections(predictions, dict(zip(ids, found, strict=True)))
     annotations = gold_annotations(project, gold)
@@ -195,6 +200,8 @@ def _predict(
     masks: bool,
     progress: SubReporter,
 ) -> tuple[list[Detections], float]:
+    from curate.detectors import SiteDetector
+
     images = (project.frame_image(frame) for frame in gold.frames)
     found: list[Detections] = []
     seconds: list[float] = []

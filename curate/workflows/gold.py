@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from curate.annotations import Annotation, Frame
+from curate.annotations import GOLD_SOURCE, Annotation, Frame
 from curate.errors import ConflictError, DataError, NotFoundError
 from curate.splits import near_in_time, pick_gold_blocks, time_blocks
 from curate.store import GoldSet, GoldState
@@ -25,7 +25,6 @@ __all__ = [
     "revise_gold",
 ]
 
-GOLD_SOURCE = "gold"
 _NAME = "gold"
 
 

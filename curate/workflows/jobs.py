@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from curate.errors import ConfigError, CurateError
 from curate.store import Job, JobState
 from curate.workflows.progress import Cancelled, Reporter, eta_seconds
@@ -102,13 +104,11 @@ def refresh_jobs(project: Project) -> None:
 
 
 def _alive(pid: int) -> bool:
+    """Whether the process is there and at work: one that was killed stays a zombie until its parent looks."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def run_job(project: Project, job_id: str) -> Job:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from curate.annotations import IssueState
-from curate.workflows.crops import crop_key, load_crops
+from curate.workflows.crop_store import crop_key, load_crops
 from curate.workflows.files import write_atomically
 from curate.workflows.project import Project
 

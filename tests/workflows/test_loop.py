@@ -18,7 +18,7 @@ from curate.errors import ConflictError, DataError, NotFoundError
 from curate.review import decide
 from curate.workflows.compare import comparisons, load_comparison, run_detections
 from curate.workflows.dataset import working_frames
-from curate.workflows.gold import create_gold, frozen_gold, revise_gold
+from curate.workflows.gold import create_gold, freeze_gold, frozen_gold, revise_gold
 from curate.workflows.progress import Cancelled, Quiet
 from curate.workflows.project import Project
 from curate.workflows.retrain import retrain
@@ -93,16 +93,30 @@ def test_a_revised_gold_set_is_judged_again(project: Project) -> None:
     result = retrain(project)
     before = frozen_gold(project)
     assert before is not None
+    frozen_label = project.store.annotations(source="gold")[0]
+    with pytest.raises(ConflictError, match="frozen gold"):
+        decide(
+            project.store,
+            Decision(uuid.uuid4().hex, DecisionKind.DELETE_LABEL, "ann", annotation_id=frozen_label.id),
+        )
     draft = revise_gold(project)
     assert draft.revision == 2
     with pytest.raises(ConflictError, match="draft is open"):
         revise_gold(project)
+    label = project.store.annotations(source="gold")[0]
+    removal = Decision(uuid.uuid4().hex, DecisionKind.DELETE_LABEL, "ann", annotation_id=label.id)
+    decide(project.store, removal)  # Open for correction while the draft is.
     still = frozen_gold(project)
     assert still is not None
     assert still.gold.id == before.gold.id
     with pytest.raises(ConflictError, match="gold set already"):
         create_gold(project)
     assert result.against_generic.comparison.gold_id == before.gold.id
+    revised = freeze_gold(project)
+    assert revised.content_hash != before.gold.content_hash
+    again = retrain(project)
+    assert again.runs == result.runs
+    assert again.against_generic.comparison.gold_id == revised.id
 
 
 def test_what_is_missing_is_named(empty_project: Project) -> None:
