@@ -32,6 +32,8 @@ __all__ = [
     "progress_bar",
 ]
 
+_LOG_SECONDS = 10.0
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -111,16 +113,19 @@ class _RichReporter:
 
 
 class _PlainReporter:
-    """For logs: a line whenever the message changes or another tenth is done."""
+    """For logs: a line every few seconds at most, and one at the end."""
 
     def __init__(self) -> None:
-        self._last: tuple[str, int] = ("", -1)
+        self._started = time.monotonic()
+        self._last = -_LOG_SECONDS
 
     def update(self, fraction: float, message: str) -> None:
-        mark = (message.split(",")[0].rstrip("0123456789/ "), int(fraction * 10))
-        if mark != self._last:
-            self._last = mark
-            errors.print(f"{fraction:5.0%}  {message}", markup=False)
+        now = time.monotonic() - self._started
+        if now - self._last >= _LOG_SECONDS or fraction >= 1:
+            self._last = now
+            left = eta_seconds(self._started, fraction)
+            eta = "" if left is None or fraction >= 1 else f", {_minutes(left)} left"
+            errors.print(f"{fraction:5.0%}  {message}{eta}", markup=False, soft_wrap=True)
 
     def should_stop(self) -> bool:
         return False
