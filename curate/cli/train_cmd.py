@@ -53,9 +53,12 @@ def retrain(
         emit_json(result.to_dict())
         return
     console.print(f"version {result.version}, runs {', '.join(result.runs)}", markup=False)
-    for record in (result.against_generic, result.against_before):
+    for record in (result.against_torchvision, result.against_generic, result.against_before):
         if record is not None:
             console.print(f"\n{record.title}\n{comparison_markdown(record.comparison)}", markup=False)
+    if result.against_torchvision is None:
+        hint = "fetch them once with `curate evaluate torchvision`"
+        console.print(f"torchvision's COCO weights are not here, so it is not compared: {hint}", markup=False)
 
 
 def train(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
@@ -57,6 +58,14 @@ class TorchvisionCoco:
                 hint="the bundled detector is used instead; go online once to fetch them",
             ) from error
         self._model: Any = model.eval().to(self._device)
+
+    @classmethod
+    def cached(cls) -> bool:
+        """Whether the weights lie in torch's hub cache, so that nothing needs to be downloaded."""
+        from torchvision.models import detection
+
+        url = str(detection.FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.COCO_V1.url)
+        return (Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]).is_file()
 
     @property
     def classes(self) -> tuple[str, ...]:

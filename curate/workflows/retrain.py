@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from curate.errors import CompareError
 from curate.store import RunRecord
 from curate.workflows.compare import ComparisonRecord, compare_runs
-from curate.workflows.evaluate import baseline_run, needed_gold
+from curate.workflows.evaluate import TORCHVISION_RUN, baseline_run, needed_gold
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.snapshot import snapshot
@@ -26,12 +27,15 @@ class RetrainResult:
         runs: Its runs, one per seed.
         against_before: The comparison with the version trained before; None the first time.
         against_generic: The comparison with the bundled detector.
+        against_torchvision: The comparison with torchvision's COCO detector; None where its weights are not in the
+            hub cache (`curate evaluate torchvision` fetches them once).
     """
 
     version: str
     runs: tuple[str, ...]
     against_before: ComparisonRecord | None
     against_generic: ComparisonRecord
+    against_torchvision: ComparisonRecord | None
 
     def to_dict(self) -> dict[str, Any]:
         """The ids, JSON-ready."""
@@ -40,6 +44,7 @@ class RetrainResult:
             "runs": list(self.runs),
             "against_before": self.against_before.id if self.against_before else None,
             "against_generic": self.against_generic.id,
+            "against_torchvision": self.against_torchvision.id if self.against_torchvision else None,
         }
 
 
@@ -84,8 +89,9 @@ def retrain(
         [baseline_run(project)],
         after,
         title=f"generic detector against version {version.id[:8]}",
-        reporter=SubReporter(progress, 0.85, 0.93),
+        reporter=SubReporter(progress, 0.85, 0.91),
     )
+    torchvision = _against_torchvision(project, after, version.id, SubReporter(progress, 0.91, 0.94))
     against_before = None
     if previous is not None:
         against_before = compare_runs(
@@ -93,10 +99,10 @@ def retrain(
             before,
             after,
             title=f"version {previous[:8]} against version {version.id[:8]}",
-            reporter=SubReporter(progress, 0.93, 1.0),
+            reporter=SubReporter(progress, 0.94, 1.0),
         )
     progress.update(1.0, "done")
-    return RetrainResult(version.id, tuple(run.id for run in after), against_before, generic)
+    return RetrainResult(version.id, tuple(run.id for run in after), against_before, generic, torchvision)
 
 
 def _previous_version(project: Project, version_id: str) -> str | None:
@@ -105,3 +111,18 @@ def _previous_version(project: Project, version_id: str) -> str | None:
         if run.state == "done" and run.version_id not in (None, version_id):
             return run.version_id
     return None
+
+
+def _against_torchvision(
+    project: Project, after: Sequence[RunRecord], version: str, reporter: SubReporter
+) -> ComparisonRecord | None:
+    from curate.detectors import TorchvisionCoco
+
+    if not TorchvisionCoco.cached():
+        reporter.update(
+            1.0, "torchvision's COCO weights are not here: compared with the bundled detector only"
+        )
+        return None
+    title = f"torchvision's COCO detector against version {version[:8]}"
+    run = baseline_run(project, TORCHVISION_RUN)
+    return compare_runs(project, [run], after, title=title, reporter=reporter)

@@ -119,6 +119,26 @@ def test_a_revised_gold_set_is_judged_again(project: Project) -> None:
     assert again.against_generic.comparison.gold_id == revised.id
 
 
+@pytest.mark.slow
+def test_torchvision_is_compared_where_its_weights_are(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state dict of random numbers under the name of the real one: it loads, runs and is compared."""
+    import torch
+    from torchvision.models import detection
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    assert retrain(project).against_torchvision is None
+    weights = detection.FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.COCO_V1
+    folder = tmp_path / "hub" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    model = detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None)
+    torch.save(model.state_dict(), folder / weights.url.rsplit("/", 1)[-1])
+    compared = retrain(project).against_torchvision
+    assert compared is not None
+    assert compared.before == ("torchvision",)
+
+
 def test_what_is_missing_is_named(empty_project: Project) -> None:
     with pytest.raises(DataError, match="nothing to scan"):
         scan(empty_project)
