@@ -5,8 +5,8 @@ Encoding a frame takes a second or two, a prompt about 0.1 s: encodings are cach
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import onnxruntime as ort
 
 from curate.assist.weights import SEGMENTER_DECODER, SEGMENTER_ENCODER, weights_path
 from curate.errors import DataError
+from curate.files import write_atomically
 from curate.types import BoxTuple, FloatArray, ImageArray, MaskArray
 
 __all__ = ["EmbeddingCache", "FrameEmbedding", "SegmentedMask", "Segmenter"]
@@ -174,9 +175,9 @@ class EmbeddingCache:
         except (OSError, ValueError, EOFError):
             pass  # Not there, or cut short by a crash: made anew below.
         embedding = segmenter.embed(image)
-        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".tmp", delete=False) as file:
-            np.save(file, embedding.features)
-        Path(file.name).replace(path)
+        buffer = io.BytesIO()
+        np.save(buffer, embedding.features)
+        write_atomically(path, buffer.getvalue())
         self._drop_oldest()
         return embedding
 

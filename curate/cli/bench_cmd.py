@@ -38,7 +38,7 @@ def loop(
 
     with progress_bar() as reporter:
         result = bench_loop(demo, seeds=seeds, reporter=reporter)
-    console.print(result.markdown, markup=False)
+    console.print(result.markdown, markup=False, soft_wrap=True)
     if json_file is not None:
         from curate.workflows.files import write_json
 

@@ -33,7 +33,7 @@ def demo(
 
     with progress_bar() as reporter:
         report = run_demo(folder, sample=sample, reporter=reporter)
-    console.print(report.read_text("utf-8"), markup=False)
+    console.print(report.read_text("utf-8"), markup=False, soft_wrap=True)
     console.print(f"report: {report}", markup=False)
     if app and sys.stdin.isatty():
         serve(folder.absolute(), port=8501, browser=True)

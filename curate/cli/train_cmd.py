@@ -55,7 +55,9 @@ def retrain(
     console.print(f"version {result.version}, runs {', '.join(result.runs)}", markup=False)
     for record in (result.against_torchvision, result.against_generic, result.against_before):
         if record is not None:
-            console.print(f"\n{record.title}\n{comparison_markdown(record.comparison)}", markup=False)
+            console.print(
+                f"\n{record.title}\n{comparison_markdown(record.comparison)}", markup=False, soft_wrap=True
+            )
     if result.against_torchvision is None:
         hint = "fetch them once with `curate evaluate torchvision`"
         console.print(f"torchvision's COCO weights are not here, so it is not compared: {hint}", markup=False)
@@ -114,7 +116,7 @@ def evaluate(
         emit_json({entry.run.id: entry.result.to_dict() for entry in judged})
         return
     for entry in judged:
-        console.print(f"\n{entry.run.id}\n{evaluation_markdown(entry.result)}", markup=False)
+        console.print(f"\n{entry.run.id}\n{evaluation_markdown(entry.result)}", markup=False, soft_wrap=True)
 
 
 def compare(
@@ -160,4 +162,4 @@ def compare(
     if as_json:
         emit_json(record.comparison.to_dict())
         return
-    console.print(comparison_markdown(record.comparison), markup=False)
+    console.print(comparison_markdown(record.comparison), markup=False, soft_wrap=True)

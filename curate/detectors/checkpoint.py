@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from curate.errors import ProjectError
+from curate.files import write_atomically
 
-__all__ = ["Checkpoint", "load_checkpoint", "optimizer_tensors", "restore_optimizer", "write_atomically"]
+__all__ = ["Checkpoint", "load_checkpoint", "optimizer_tensors", "restore_optimizer"]
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
@@ -89,25 +88,3 @@ def restore_optimizer(
             "exp_avg": first,
             "exp_avg_sq": second,
         }
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file by way of a temporary one beside it.
-
-    Raises:
-        ProjectError: The folder cannot be written.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ProjectError(
-            f"cannot be written: {error.strerror or error}",
-            file=path,
-            hint="free disk space or check its rights",
-        ) from error

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from curate.detectors.checkpoint import write_atomically
 from curate.detectors.config import Progress
+from curate.files import write_atomically
 
 __all__ = ["RunLog"]
 

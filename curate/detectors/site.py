@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from curate.detectors.checkpoint import write_atomically
 from curate.detectors.classes import map_classes
 from curate.detectors.config import TrainConfig
 from curate.detectors.inference import (
@@ -30,6 +29,7 @@ from curate.detectors.model import SiteNetwork, rois_of
 from curate.detectors.nanodet import DenseOutput, NanoDet
 from curate.detectors.roi import apply_deltas
 from curate.errors import ModelError, ProjectError
+from curate.files import write_atomically
 from curate.geometry.shapes import Rle
 from curate.tables import Detections, LabelScores
 from curate.types import FloatArray, ImageArray

@@ -13,9 +13,9 @@ from typing import Any
 import faiss
 import numpy as np
 
-from curate.embeddings.files import write_atomically
 from curate.embeddings.reduce import normalise
 from curate.errors import DataError
+from curate.files import write_atomically
 from curate.types import FloatArray, IntArray
 
 __all__ = ["FLAT_LIMIT", "CropIndex"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.embeddings.files import write_atomically
 from curate.errors import DataError
+from curate.files import write_atomically
 from curate.types import FloatArray
 
 __all__ = ["MOST_DIMS", "Reducer", "load_reducer", "normalise", "save_reducer"]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from curate.errors import FormatError, ProjectError
+from curate.errors import FormatError
+from curate.files import write_atomically
 from curate.formats._coco_types import OWN_KEYS
 
 __all__ = ["coco_bytes", "write_coco"]
@@ -48,28 +46,7 @@ def write_coco(path: str | Path, data: Mapping[str, Any]) -> None:
         FormatError: A value cannot be written as JSON.
         ProjectError: The file cannot be written; what was there before is untouched.
     """
-    content = coco_bytes(data)
-    target = Path(path)
-    temporary = target.with_name(f".crossguard-{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ProjectError(
-            f"cannot be written: {error.strerror or error}",
-            file=target,
-            hint="check that the folder exists, may be written and has room",
-        ) from error
+    write_atomically(Path(path), coco_bytes(data), make_folder=False)
 
 
 def _dump(value: Any, item: str) -> str:

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -15,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.errors import DataError, ImageError, ProjectError
+from curate.errors import DataError, ImageError
+from curate.files import write_atomically
 from curate.types import BoolArray, FloatArray, ImageArray
 
 __all__ = ["Plate", "check_image", "load_plate", "save_plate"]
@@ -77,24 +76,7 @@ def save_plate(plate: Plate, path: Path) -> None:
         frames=np.int64(plate.frames),
         brightness=np.float64(plate.brightness),
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(buffer.getvalue())
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise ProjectError(
-            f"the background plate cannot be written: {error}",
-            file=path,
-            hint="free space or change permissions",
-        ) from error
+    write_atomically(path, buffer.getvalue())
 
 
 def load_plate(path: Path, *, size: tuple[int, int] | None = None) -> Plate:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.errors import FormatError, ProjectError
+from curate.errors import FormatError
+from curate.files import write_json
 
 __all__ = ["Manifest", "manifest_from_json", "manifest_to_json", "write_manifest"]
 
@@ -86,18 +86,5 @@ def write_manifest(folder: Path, name: str, value: Mapping[str, Any]) -> Path:
         ProjectError: The folder or the file cannot be written.
     """
     file = folder / f"{name}.json"
-    partial = folder / f"{name}.json.{os.getpid()}.partial"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("w", encoding="utf-8") as stream:
-                json.dump(value, stream, sort_keys=True, indent=1, ensure_ascii=False)
-                stream.write("\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ProjectError(f"the version cannot be written: {error.strerror}", file=file) from error
+    write_json(file, value)
     return file

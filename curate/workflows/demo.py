@@ -111,11 +111,11 @@ def run_demo(folder: Path, *, sample: Path | None = None, reporter: Reporter | N
     with meter.step("evaluate and compare"):
         runs = {"generic": baseline_run(project), "before": before, "after": after, "ceiling": ceiling}
         judged = {name: _judge(project, run) for name, run in runs.items()}
-        comparison = compare_runs(
-            project, [before], [after], title="cheap labels against reviewed fifth", label=LABEL
-        )
         against_generic = compare_runs(
             project, [runs["generic"]], [after], title="generic detector against reviewed fifth", label=LABEL
+        )
+        comparison = compare_runs(
+            project, [before], [after], title="cheap labels against reviewed fifth", label=LABEL
         )
         pictures = _pictures(project, comparison)
     figures: dict[str, Any] = {

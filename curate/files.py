@@ -1,0 +1,76 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from curate.errors import DataError, ProjectError
+
+__all__ = ["read_json", "write_atomically", "write_json"]
+
+
+def write_atomically(path: Path, data: bytes, *, make_folder: bool = True) -> None:
+    """Write a file so that a crash or a full disk leaves the old one, or nothing, but never half of the new one.
+
+    Args:
+        path: The file; replaced at once when everything is on the disk.
+        data: Its content.
+        make_folder: Make its folder when it is missing.
+
+    Raises:
+        ProjectError: The folder cannot be written, or the disk is full.
+    """
+    # Opened by name, not by `tempfile`: the result gets the permissions that the user's umask says.
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ProjectError(
+            f"cannot be written: {error.strerror or error}",
+            file=path,
+            hint="check that the folder exists, may be written and has room",
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last through a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically; NaN is refused."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=True)
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: Missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read: {error}", file=path) from error
