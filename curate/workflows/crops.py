@@ -11,8 +11,16 @@ from curate.annotations import Annotation
 from curate.assist import EMBEDDER, weights_path
 from curate.embeddings import Embedder, Reducer, knn_agreement, outlier_distance
 from curate.types import FloatArray
-from curate.workflows.crop_store import crop_key, load_crops, save_crops
 from curate.workflows.dataset import LabelledFrame
+from curate.workflows.embedding_store import (
+    Embedded,
+    crop_key,
+    index_folder,
+    keep_index,
+    load_vectors,
+    save_vectors,
+    vectors_path,
+)
 from curate.workflows.frame_evidence import sorted_labels
 from curate.workflows.judges import Folds
 from curate.workflows.progress import SubReporter
@@ -27,7 +35,7 @@ _SAVE_EVERY = 500
 def crop_neighbours(
     project: Project, labelled: Sequence[LabelledFrame], folds: Folds, reporter: SubReporter
 ) -> tuple[Neighbours, int]:
-    """Agreement and outlier distance of every label, and how many crops were embedded now."""
+    """Agreement and outlier distance of every label, and how many crops were embedded now; keeps the index."""
     vectors, embedded = embed_crops(project, labelled, reporter)
     labels = [annotation for entry in labelled for annotation in sorted_labels(entry)]
     classes = {name: index for index, name in enumerate(project.config.classes)}
@@ -41,6 +49,7 @@ def crop_neighbours(
     )
     tracks = [annotation.track_id for annotation in labels]
     reduced = Reducer.fit(vectors).transform(vectors)
+    keep_index(index_folder(project, Embedded.CROP), [crop_key(label) for label in labels], reduced)
     agreement = knn_agreement(reduced, class_of, blocks, tracks, k=project.config.scan.neighbours)
     outliers = outlier_distance(reduced, class_of, blocks, tracks)
     return Neighbours(agreement.share, outliers.score), embedded
@@ -50,8 +59,8 @@ def embed_crops(
     project: Project, labelled: Sequence[LabelledFrame], reporter: SubReporter
 ) -> tuple[FloatArray, int]:
     """(L, 1280) vectors of all labels, by frame and id, and how many were made now."""
-    path = project.cache_dir / "embeddings" / "crops.npz"
-    known = load_crops(path)
+    path = vectors_path(project, Embedded.CROP)
+    known = load_vectors(path)
     wanted = [crop_key(annotation) for entry in labelled for annotation in sorted_labels(entry)]
     missing: dict[int, list[Annotation]] = defaultdict(list)
     for at, entry in enumerate(labelled):
@@ -69,7 +78,7 @@ def embed_crops(
             known.update({crop_key(a): vector for a, vector in zip(rows, vectors, strict=True)})
             made, unsaved = made + len(rows), unsaved + len(rows)
             if unsaved >= _SAVE_EVERY:
-                save_crops(path, known)
+                save_vectors(path, known)
                 unsaved = 0
-        save_crops(path, {key: known[key] for key in wanted})
+        save_vectors(path, {key: known[key] for key in wanted})
     return np.stack([known[key] for key in wanted]).astype(np.float32), total

@@ -1,25 +1,60 @@
-"""Where label crops lie in the space of their embeddings, for the map page."""
+"""Where label crops and frames lie in the space of their embeddings, and what is most alike."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import zipfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curate.annotations import IssueState
-from curate.workflows.crop_store import crop_key, load_crops
+from curate.errors import DataError
+from curate.splits import time_blocks
+from curate.types import FloatArray
+from curate.workflows.dataset import working_frames
+from curate.workflows.embedding_store import (
+    Embedded,
+    crop_key,
+    index_folder,
+    keep_index,
+    load_vectors,
+    vectors_path,
+)
 from curate.workflows.files import write_atomically
 from curate.workflows.project import Project
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MAP_COLUMNS", "embedding_map"]
+    from curate.embeddings import CropIndex
+
+__all__ = [
+    "FRAME_COLUMNS",
+    "MAP_COLUMNS",
+    "Alike",
+    "embedding_map",
+    "frame_map",
+    "similar_crops",
+    "similar_frames",
+]
 
 MAP_COLUMNS = ("annotation_id", "frame_id", "x", "y", "label", "issue_type", "source", "score")
+FRAME_COLUMNS = ("frame_id", "x", "y", "name", "clip", "labels", "open_issues", "excluded", "outlier")
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """A label or frame and its cosine similarity in [-1, 1] to the one asked about."""
+
+    id: str
+    similarity: float
 
 
 def embedding_map(project: Project) -> pd.DataFrame:
@@ -30,13 +65,17 @@ def embedding_map(project: Project) -> pd.DataFrame:
     """
     import pandas as pd
 
-    vectors = load_crops(project.cache_dir / "embeddings" / "crops.npz")
+    vectors = load_vectors(vectors_path(project, Embedded.CROP))
     source = project.config.labels.working
     annotations = [a for a in project.store.annotations(source=source) if crop_key(a) in vectors]
     if not annotations:
         return pd.DataFrame({name: [] for name in MAP_COLUMNS})
     keys = [crop_key(annotation) for annotation in annotations]
-    points = _points(project, keys, np.stack([vectors[key] for key in keys]).astype(np.float32))
+
+    def lay_out() -> dict[str, FloatArray]:
+        return {"points": _project(project, _reduced(vectors, keys))}
+
+    points = _kept(project.cache_dir / "embeddings" / "map.npz", keys, lay_out)["points"]
     flagged = {
         status.issue.annotation_id: status.issue.type.value
         for status in project.store.issue_statuses(states=(IssueState.OPEN,))
@@ -56,19 +95,153 @@ def embedding_map(project: Project) -> pd.DataFrame:
     )
 
 
-def _points(project: Project, keys: list[str], vectors: np.ndarray) -> np.ndarray:
-    path = project.cache_dir / "embeddings" / "map.npz"
-    digest = hashlib.sha256("\n".join(keys).encode()).hexdigest()
+def frame_map(project: Project) -> pd.DataFrame:
+    """One row per frame that the last scan embedded, by recording and time; empty before the first scan.
+
+    Columns: frame_id, x and y in about -1..1, name, clip, labels and open_issues (counts), excluded, outlier
+    in [0, 1] (0.5 usual, 1 unlike every frame of other blocks of time; NaN when there are too few to compare
+    with). The projection is kept until other frames are embedded; excluding a frame does not move it.
+    """
+    import pandas as pd
+
+    vectors = load_vectors(vectors_path(project, Embedded.FRAME))
+    working = {frame.id for frame in working_frames(project)}
+    frames = [f for f in project.store.frames() if f.id in vectors and (f.excluded or f.id in working)]
+    if not frames:
+        return pd.DataFrame({name: [] for name in FRAME_COLUMNS})
+    seconds = project.config.split.block_seconds
+    keys = [frame.id for frame in frames]
+
+    def lay_out() -> dict[str, FloatArray]:
+        from curate.embeddings import outlier_distance
+
+        reduced = _reduced(vectors, keys)
+        times = np.array([frame.captured_at for frame in frames], float)
+        blocks = time_blocks(times, [frame.clip for frame in frames], seconds)
+        # Frames have no classes: all are compared with all of other moments.
+        far = outlier_distance(reduced, np.zeros(len(frames), np.int64), blocks)
+        return {"points": _project(project, reduced), "outlier": far.score}
+
+    layout = _kept(project.cache_dir / "embeddings" / "frame-map.npz", [f"{seconds} s", *keys], lay_out)
+    labels = Counter(a.frame_id for a in project.store.annotations(source=project.config.labels.working))
+    issues = Counter(s.issue.frame_id for s in project.store.issue_statuses(states=(IssueState.OPEN,)))
+    return pd.DataFrame(
+        {
+            "frame_id": keys,
+            "x": layout["points"][:, 0],
+            "y": layout["points"][:, 1],
+            "name": [frame.name for frame in frames],
+            "clip": [frame.clip for frame in frames],
+            "labels": [labels[key] for key in keys],
+            "open_issues": [issues[key] for key in keys],
+            "excluded": [frame.excluded for frame in frames],
+            "outlier": layout["outlier"],
+        }
+    )
+
+
+def similar_crops(project: Project, annotation_id: str, count: int) -> list[Alike]:
+    """At most `count` other working labels whose crops are most alike, best first.
+
+    Empty when the label has not been scanned as it is now.
+
+    Raises:
+        NotFoundError: There is no such label.
+    """
+    own = crop_key(project.store.annotation(annotation_id))
+    labels: dict[str, list[str]] = defaultdict(list)
+    for annotation in project.store.annotations(source=project.config.labels.working):
+        if annotation.id != annotation_id:
+            labels[crop_key(annotation)].append(annotation.id)
+    return _nearest(project, Embedded.CROP, own, labels, count)
+
+
+def similar_frames(project: Project, frame_id: str, count: int) -> list[Alike]:
+    """At most `count` other frames that are most alike, best first; empty when the frame has not been scanned.
+
+    Raises:
+        NotFoundError: There is no such frame.
+    """
+    own = project.store.frame(frame_id).id
+    others = {frame.id: [frame.id] for frame in project.store.frames() if frame.id != own}
+    return _nearest(project, Embedded.FRAME, own, others, count)
+
+
+def _nearest(
+    project: Project, what: Embedded, own: str, ids: Mapping[str, Sequence[str]], count: int
+) -> list[Alike]:
+    """Ids behind the keys nearest to `own`; keys without ids (labels changed since the scan) are passed over."""
+    index = _index(project, what)
+    if index is None or own not in index.ids:
+        return []
+    vector = index.vectors[index.ids.index(own)]
+    found: list[Alike] = []
+    depth = 2 * count + 8
+    while True:
+        rows, similar = index.search(vector, min(depth, len(index)))
+        found = [
+            Alike(name, float(value))
+            for row, value in zip(rows[0].tolist(), similar[0].tolist(), strict=True)
+            if row >= 0
+            for name in ids.get(index.ids[row], ())
+        ]
+        if len(found) >= count or depth >= len(index):
+            return found[:count]
+        depth *= 4
+
+
+def _index(project: Project, what: Embedded) -> CropIndex | None:
+    """The saved index, made anew from the vectors when it is missing or broken; None without vectors."""
+    folder = index_folder(project, what)
     try:
-        with np.load(path, allow_pickle=False) as data:
+        return _load_index(folder, _stamp(folder))
+    except DataError:
+        vectors = load_vectors(vectors_path(project, what))
+    if not vectors:
+        return None
+    keys = list(vectors)
+    keep_index(folder, keys, _reduced(vectors, keys))
+    return _load_index(folder, _stamp(folder))
+
+
+def _stamp(folder: Path) -> int:
+    record = folder / "index.json"
+    return record.stat().st_mtime_ns if record.exists() else 0
+
+
+@lru_cache(maxsize=4)
+def _load_index(folder: Path, _when: int) -> CropIndex:
+    from curate.embeddings import CropIndex
+
+    return CropIndex.load(folder)
+
+
+def _reduced(vectors: Mapping[str, FloatArray], keys: Sequence[str]) -> FloatArray:
+    from curate.embeddings import Reducer
+
+    table = np.stack([vectors[key] for key in keys]).astype(np.float32)
+    return Reducer.fit(table).transform(table)
+
+
+def _project(project: Project, reduced: FloatArray) -> FloatArray:
+    from curate.embeddings import project_2d
+
+    return project_2d(reduced, seed=project.config.train.seed)
+
+
+def _kept(
+    path: Path, inputs: Sequence[str], make: Callable[[], dict[str, FloatArray]]
+) -> dict[str, FloatArray]:
+    """Arrays from their file when they were made of the same inputs, else made and written."""
+    digest = hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             if str(data["digest"]) == digest:
-                return np.asarray(data["points"])
+                return {name: np.asarray(data[name]) for name in data.files if name != "digest"}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # Not there or broken: made below.
-    from curate.embeddings import Reducer, project_2d
-
-    points = project_2d(Reducer.fit(vectors).transform(vectors), seed=project.config.train.seed)
+    arrays = make()
     buffer = io.BytesIO()
-    np.savez(buffer, digest=np.array(digest), points=points)
+    np.savez(buffer, digest=np.array(digest), **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())
-    return points
+    return arrays

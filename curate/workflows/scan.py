@@ -30,11 +30,12 @@ from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scan_tables import finder_inputs
 from curate.workflows.scene import background_plates, frames_digest
+from curate.workflows.whole_frames import embed_frames
 
 __all__ = ["ScanReport", "scan"]
 
 _STAGE = "evidence"
-_SCAN_FORMAT = "2"
+_SCAN_FORMAT = "3"
 _BATCH = 20
 
 
@@ -102,8 +103,9 @@ def scan(project: Project, *, reporter: Reporter | None = None, force: bool = Fa
         project, labelled, folds, judges, plates, plates_digest, force, SubReporter(progress, 0.70, 0.85)
     )
     done.append(f"evidence gathered on {redone} of {len(labelled)} frames")
-    neighbours, embedded = crop_neighbours(project, labelled, folds, SubReporter(progress, 0.85, 0.97))
-    done.append(f"{embedded} crops embedded")
+    neighbours, embedded = crop_neighbours(project, labelled, folds, SubReporter(progress, 0.85, 0.94))
+    frames_embedded = embed_frames(project, frames, SubReporter(progress, 0.94, 0.97))
+    done.append(f"{embedded} crops and {frames_embedded} frames embedded")
     progress.update(0.97, "ranking the queue")
     inputs = finder_inputs(
         labelled, folds, evidence, project.config.classes, health, decided_labels(project), neighbours

@@ -1,9 +1,10 @@
-"""The embedding map: points, the crops behind a selection, and acting on many labels at once."""
+"""The embedding map of crops: points, the crops behind a selection, and acting on many labels at once."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,20 @@ from crossguard_app.resources import image_url
 from curate.annotations import Annotation, Decision, DecisionKind, Frame, IssueType
 from curate.review import decide
 from curate.types import BoxTuple
+from curate.workflows.maps import similar_crops
 from curate.workflows.project import Project
 
-__all__ = ["COLOURINGS", "act_on", "crop_cards", "map_figure", "thinned", "undo_all"]
+__all__ = [
+    "COLOURINGS",
+    "act_on",
+    "alike_crop_cards",
+    "crop_cards",
+    "map_figure",
+    "map_layout",
+    "map_trace",
+    "thinned",
+    "undo_all",
+]
 
 COLOURINGS = {"label": "Class", "issue_type": "Issue", "score": "Score of the source"}
 MAX_POINTS = 5000
@@ -29,11 +41,16 @@ _MARGIN = 0.25
 """Share of the box's size that a crop shows around it."""
 
 
-def thinned(points: pd.DataFrame) -> pd.DataFrame:
-    """At most `MAX_POINTS` rows: those with an issue first, the rest drawn at random but always the same."""
+def thinned(points: pd.DataFrame, issues: str = "issue_type") -> pd.DataFrame:
+    """At most `MAX_POINTS` rows: those with an issue first, the rest drawn at random but always the same.
+
+    Args:
+        points: The map.
+        issues: The column that says whether there is an issue.
+    """
     if len(points) <= MAX_POINTS:
         return points
-    order = np.random.default_rng(0).random(len(points)) - (points["issue_type"] != "").to_numpy() * 2.0
+    order = np.random.default_rng(0).random(len(points)) - points[issues].astype(bool).to_numpy() * 2.0
     return points.iloc[np.sort(np.argsort(order, kind="stable")[:MAX_POINTS])]
 
 
@@ -42,7 +59,7 @@ def map_figure(points: pd.DataFrame, colouring: str, classes: Sequence[str]) -> 
     figure = go.Figure()
     if colouring == "score":
         figure.add_trace(
-            _trace(points, {"color": points["score"], "colorscale": "Viridis", "showscale": True})
+            _crops(points, {"color": points["score"], "colorscale": "Viridis", "showscale": True})
         )
     else:
         values = points[colouring].astype(str)
@@ -52,7 +69,12 @@ def map_figure(points: pd.DataFrame, colouring: str, classes: Sequence[str]) -> 
             part = points[values == name]
             if not part.empty:
                 color = PALETTE[index % len(PALETTE)] if name else _QUIET
-                figure.add_trace(_trace(part, {"color": color}, _value_title(colouring, name)))
+                figure.add_trace(_crops(part, {"color": color}, _value_title(colouring, name)))
+    return map_layout(figure, colouring)
+
+
+def map_layout(figure: go.Figure, revision: str) -> go.Figure:
+    """The look that the maps share; zoom and pan stay while `revision` does."""
     axis = {"visible": False}
     figure.update_layout(
         xaxis=axis,
@@ -61,20 +83,31 @@ def map_figure(points: pd.DataFrame, colouring: str, classes: Sequence[str]) -> 
         height=620,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        uirevision=colouring,
+        uirevision=revision,
     )
     return figure
 
 
-def _trace(points: pd.DataFrame, marker: dict[str, Any], title: str = "") -> go.Scattergl:
+def _crops(points: pd.DataFrame, marker: dict[str, Any], title: str = "") -> go.Scattergl:
+    return map_trace(points, points["annotation_id"], points["label"].astype(str), marker, title)
+
+
+def map_trace(
+    points: pd.DataFrame,
+    ids: Iterable[str],
+    texts: Iterable[str],
+    marker: dict[str, Any],
+    title: str = "",
+) -> go.Scattergl:
+    """Points of the map with what a selection gives back (`ids`) and what is read over them (`texts`)."""
     return go.Scattergl(
         x=points["x"],
         y=points["y"],
         mode="markers",
         # Plotly reads some HTML in names and hover texts.
         name=_plain(title),
-        customdata=points["annotation_id"],
-        text=[_plain(str(label)) for label in points["label"]],
+        customdata=list(ids),
+        text=[_plain(text) for text in texts],
         hovertemplate="%{text}<extra></extra>",
         marker={"size": 6, "opacity": 0.78, **marker},
     )
@@ -103,6 +136,18 @@ def crop_cards(project: Project, annotations: Sequence[Annotation], frames: dict
         picture = Picture(url, right - left, bottom - top, (shape,))
         cards.append(Card(annotation.id, annotation.label, (picture,), note=frame.name))
     return cards
+
+
+def alike_crop_cards(project: Project, annotation_id: str, count: int) -> list[Card]:
+    """Cut-outs of the labels most alike to this one, with their similarity; empty when it was not scanned."""
+    similar = similar_crops(project, annotation_id, count)
+    wanted = {alike.id for alike in similar}
+    found = [a for a in project.store.annotations(source=project.config.labels.working) if a.id in wanted]
+    frames = {frame.id: frame for frame in project.store.frames(ids={a.frame_id for a in found})}
+    cards = {card.key: card for card in crop_cards(project, found, frames)}
+    return [
+        replace(cards[alike.id], badge=f"{alike.similarity:.2f}") for alike in similar if alike.id in cards
+    ]
 
 
 def _around(box: BoxTuple, frame: Frame) -> tuple[int, int, int, int]:

@@ -17,6 +17,7 @@ from curate.workflows.project import Project
 
 _KEY = "frame-editor"
 _WALK_KEY = "walk-editor"
+_FRAME_WALK_KEY = "frame-walk-editor"
 _PER_PAGE = 24
 _KINDS = {
     "all": "All frames",
@@ -135,9 +136,30 @@ def _walk(label_ids: list[str]) -> None:
     )
 
 
+def _walk_frames(frame_ids: list[str]) -> None:
+    """Go through the frames chosen on the embedding map, in their order there."""
+    project = current_project()
+    known = {frame.id: frame for frame in project.store.frames(ids=frame_ids)}
+    frames = [known[frame_id] for frame_id in frame_ids if frame_id in known]
+    editing = Editing(project, _FRAME_WALK_KEY)
+    start = frame_ids[0]
+    editing.show(
+        lambda sync: frames_data(
+            project,
+            frames,
+            project.config.labels.working,
+            sync,
+            current=editing.current or start,
+            wanted=start,
+            token=start,
+            reviewer=reviewer(),
+        )
+    )
+
+
 def _back() -> None:
     remember(frame=None)
-    for key in (_KEY, _WALK_KEY, "frame-start", "walk"):
+    for key in (_KEY, _WALK_KEY, _FRAME_WALK_KEY, "frame-start", "walk", "walk-frames"):
         st.session_state.pop(key, None)
 
 
@@ -151,11 +173,12 @@ def page() -> None:
             f"curate ingest VIDEO_OR_FOLDER --project {project.root}",
         )
         return
-    walk = st.session_state.get("walk")
-    if walk:
-        st.button("All frames", icon=":material/arrow_back:", on_click=_back, type="tertiary")
-        _walk(walk)
-        return
+    walks = {"walk": _walk, "walk-frames": _walk_frames}
+    for key, walk in walks.items():
+        if ids := st.session_state.get(key):
+            st.button("All frames", icon=":material/arrow_back:", on_click=_back, type="tertiary")
+            walk(ids)
+            return
     frame_id = query("frame")
     if frame_id is None:
         _browse(project)
