@@ -18,7 +18,7 @@ demo: setup
 	$(BIN)/curate demo
 
 app: setup
-	$(BIN)/curate app $(PROJECT)
+	$(BIN)/curate app $(if $(PROJECT),"$(PROJECT)",.)
 
 # Chromium and PostgreSQL from the distribution's packages, where this user may install them.
 system:

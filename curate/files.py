@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from curate.errors import DataError, ProjectError
+from curate.errors import ConflictError, DataError, ProjectError
 
-__all__ = ["read_json", "write_atomically", "write_json"]
+__all__ = ["exclusive", "read_json", "write_atomically", "write_json"]
 
 
 def write_atomically(path: Path, data: bytes, *, make_folder: bool = True) -> None:
@@ -56,6 +58,31 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process alone; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        ConflictError: Another process holds it.
+        ProjectError: The folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("ab")
+    except OSError as error:
+        raise ProjectError(f"cannot be used: {error.strerror or error}", file=folder) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConflictError(
+                "another process works in this folder",
+                file=folder,
+                hint="wait for it, or cancel it in the app",
+            ) from error
+        yield
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -36,11 +36,16 @@ def create(
     )
 
 
-def freeze(project: ProjectOption = Path()) -> None:
+def freeze(
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Frames without a label are empty indeed.")
+    ] = False,
+    project: ProjectOption = Path(),
+) -> None:
     """Freeze the draft: its labels never change again."""
     from curate.workflows.gold import freeze_gold
 
-    made = freeze_gold(open_project(project))
+    made = freeze_gold(open_project(project), allow_empty=allow_empty)
     labels = len(made.manifest["labels"])
     console.print(f"frozen {made.id}, revision {made.revision}: {labels} labels", markup=False)
 

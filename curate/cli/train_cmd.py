@@ -12,12 +12,13 @@ from curate.cli.common import (
     ProjectOption,
     console,
     emit_json,
+    errors,
     example,
     open_project,
     print_table,
     progress_bar,
 )
-from curate.errors import ConfigError
+from curate.errors import CompareError, ConfigError
 
 __all__ = ["register"]
 
@@ -110,8 +111,15 @@ def evaluate(
         runs = [opened.store.run(run)]
     else:
         runs = [entry for entry in opened.store.runs() if entry.state == "done"]
+    judged = []
     with progress_bar() as reporter:
-        judged = [evaluate_run(opened, entry, gold, reporter=reporter) for entry in runs]
+        for chosen in runs:
+            try:
+                judged.append(evaluate_run(opened, chosen, gold, reporter=reporter))
+            except CompareError as error:
+                if not every:
+                    raise
+                errors.print(f"passed over: {error}", markup=False, style="yellow")
     if as_json:
         emit_json({entry.run.id: entry.result.to_dict() for entry in judged})
         return

@@ -109,7 +109,7 @@ def compare_runs(
         resamples=project.config.evaluation.resamples,
     )
     ids = ([run.id for run in before], [run.id for run in after])
-    digest = hashlib.sha256(repr((ids, gold.gold.id)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr((ids, gold.gold.id, label)).encode()).hexdigest()[:12]
     record = ComparisonRecord(digest, title, tuple(ids[0]), tuple(ids[1]), time.time(), comparison)
     write_json(
         _folder(project) / f"{digest}.json",

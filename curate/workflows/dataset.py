@@ -14,6 +14,7 @@ from curate.annotations import Annotation, Frame
 from curate.errors import DataError
 from curate.geometry.polygons import to_rle
 from curate.geometry.shapes import Rle
+from curate.splits import near_in_time
 from curate.workflows.coverage import covered_frames
 from curate.workflows.policy import apply_policy, region_boxes
 from curate.workflows.project import Project
@@ -21,7 +22,7 @@ from curate.workflows.project import Project
 if TYPE_CHECKING:  # torch stays out of processes that only count frames, such as the app
     from curate.detectors import TrainingSample
 
-__all__ = ["LabelledFrame", "labelled_frames", "training_sample", "working_frames"]
+__all__ = ["LabelledFrame", "held_out_frames", "labelled_frames", "training_sample", "working_frames"]
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,34 @@ def working_frames(project: Project, *, source: str | None = None) -> list[Frame
         project: The project.
         source: Only frames that this label source has looked at; None for all.
     """
-    held_out: set[str] = set()
-    for gold in project.store.gold_sets():
-        held_out.update(gold.manifest.get("frames", ()))
-        held_out.update(gold.manifest.get("gap_frames", ()))
-    frames = [frame for frame in project.store.frames(include_excluded=False) if frame.id not in held_out]
+    every = project.store.frames()
+    held_out = held_out_frames(project, every)
+    frames = [frame for frame in every if not frame.excluded and frame.id not in held_out]
     if source is None:
         return frames
     covered = covered_frames(project, source)
     return [frame for frame in frames if frame.id in covered]
+
+
+def held_out_frames(project: Project, frames: Sequence[Frame]) -> set[str]:
+    """Ids of gold frames and of all frames too near to one in time, also of those ingested later or once more.
+
+    Near is by recording and by source file: one file ingested with other settings is another recording of the
+    same minutes.
+    """
+    gold: set[str] = set()
+    held_out: set[str] = set()
+    for entry in project.store.gold_sets():
+        gold.update(entry.manifest.get("frames", ()))
+        held_out.update(entry.manifest.get("gap_frames", ()))
+    if not gold:
+        return held_out
+    times = np.array([frame.captured_at for frame in frames])
+    members = np.array([frame.id in gold for frame in frames], bool)
+    gap = project.config.split.gap_seconds
+    near = near_in_time(times, [frame.clip for frame in frames], members, gap)
+    near |= near_in_time(times, [frame.source for frame in frames], members, gap)
+    return held_out | gold | {frame.id for frame, inside in zip(frames, near.tolist(), strict=True) if inside}
 
 
 def labelled_frames(

@@ -33,6 +33,7 @@ REVIEW_SHARE = 0.2
 LABEL = "person"
 """The class that the headline speaks of: nothing else moves in the sample."""
 _REVIEWED = "reviewed"
+_MARKER = "demo"
 _PICTURES = 3
 
 
@@ -59,12 +60,16 @@ def prepare_sample(folder: Path, sample: Path) -> Project:
         ProjectError: The folder holds something that is not an earlier demo.
     """
     if folder.exists() and any(folder.iterdir()):
-        if not (folder / STATE_FOLDER).is_dir():
+        # Only what a demo made may be replaced: anything else could be somebody's labels.
+        if not (folder / STATE_FOLDER / _MARKER).is_file():
             raise ProjectError("this folder is not an earlier demo", file=folder, hint="choose an empty one")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(sample / SITE_FILE, folder / SITE_FILE)
     project = Project.open(folder)
+    (project.state_dir / _MARKER).write_text(
+        "made by `curate demo`, which may replace this folder\n", "utf-8"
+    )
     ingest(project, [sample / "junction.avi"])
     import_coco(project, sample / "working.coco.json")
     import_coco(project, sample / "working.reviewed.coco.json", source=_REVIEWED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 
 from curate.annotations import Annotation
 from curate.assist import COCO_DETECTOR, weights_path
-from curate.errors import DataError, NotFoundError
+from curate.errors import CompareError, DataError, NotFoundError
 from curate.evaluation import (
     EvalResult,
     EvalSettings,
@@ -45,9 +47,9 @@ __all__ = [
 ]
 
 GENERIC_RUN = "generic"
-"""Id of the run that stands for the bundled detector as it is."""
+"""Kind of the runs that stand for the bundled detector as it is, one for each input size."""
 TORCHVISION_RUN = "torchvision"
-"""Id of the run that stands for torchvision's COCO detector, where its weights can be had."""
+"""Kind (and id) of the run that stands for torchvision's COCO detector, where its weights can be had."""
 
 _WARM_UP = 3
 
@@ -93,13 +95,14 @@ def baseline_run(project: Project, kind: str = GENERIC_RUN) -> RunRecord:
         project: The project.
         kind: `GENERIC_RUN` or `TORCHVISION_RUN`.
     """
+    run_id = f"{kind}-{project.config.model.input_size}" if kind == GENERIC_RUN else kind
     try:
-        return project.store.run(kind)
+        return project.store.run(run_id)
     except NotFoundError:
-        folder = project.runs_dir / kind
+        folder = project.runs_dir / run_id
         folder.mkdir(exist_ok=True)
         path = str(folder.relative_to(project.root))
-        return project.store.put_run(RunRecord(kind, None, kind, "done", project.config.train.seed, path))
+        return project.store.put_run(RunRecord(run_id, None, kind, "done", project.config.train.seed, path))
 
 
 def load_detector(project: Project, run: RunRecord) -> GenericDetector | SiteDetector | TorchvisionCoco:
@@ -108,6 +111,7 @@ def load_detector(project: Project, run: RunRecord) -> GenericDetector | SiteDet
     Raises:
         ModelError: Its files are missing or broken, or the weights cannot be downloaded.
         DataError: The run was not finished.
+        CompareError: It was trained on other classes than those of site.yaml now.
     """
     from curate.detectors import GenericDetector, SiteDetector, TorchvisionCoco
 
@@ -124,7 +128,14 @@ def load_detector(project: Project, run: RunRecord) -> GenericDetector | SiteDet
         raise DataError(
             f"the run is {run.state}, not done", item=f"run {run.id}", hint="run `curate retrain`"
         )
-    return SiteDetector.load(run_folder(project, run), device=project.config.train.device)
+    detector = SiteDetector.load(run_folder(project, run), device=project.config.train.device)
+    if tuple(detector.classes) != tuple(project.config.classes):
+        raise CompareError(
+            f"it was trained on the classes {list(detector.classes)}, not on {list(project.config.classes)}",
+            item=f"run {run.id}",
+            hint="retrain on the classes of today",
+        )
+    return detector
 
 
 def evaluate_run(
@@ -148,7 +159,8 @@ def evaluate_run(
     result_file = folder / f"{gold.gold.id}.json"
     ids = [frame.id for frame in gold.frames]
     stored = project.store.evaluations(run_id=run.id, gold_id=gold.gold.id)
-    if stored and predictions.exists() and result_file.exists():
+    key = _key(project)
+    if stored and stored[-1].metrics.get("key") == key and predictions.exists() and result_file.exists():
         result = EvalResult.from_dict(read_json(result_file))
         if result.settings == _settings(project) and result.classes == tuple(project.config.classes):
             return RunOnGold(run, result, tuple(read_detections(predictions, ids)))
@@ -172,6 +184,7 @@ def evaluate_run(
     )
     write_json(result_file, result.to_dict())
     metrics = {
+        "key": key,
         "box_ap": result.box.ap,
         "box_ap50": result.box.ap50,
         "mask_ap": result.mask.ap,
@@ -187,6 +200,16 @@ def evaluate_run(
         )
     )
     return RunOnGold(run, result, tuple(found))
+
+
+def _key(project: Project) -> str:
+    """Digest of what a stored result depends on besides run and gold set."""
+    config = project.config
+    slices = [entry.model_dump_json() for entry in config.slices]
+    text = json.dumps(
+        [config.classes, slices, config.policy.model_dump_json(), config.evaluation.model_dump_json()]
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _settings(project: Project) -> EvalSettings:

@@ -140,7 +140,7 @@ _ARRAYS = (
 def load_evidence(path: Path) -> FrameEvidence | None:
     """Read what `save_evidence` wrote; None when it is missing or broken (then it is computed again)."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             masks, found_masks = json.loads(data["text"].tobytes())
             classes: IntArray = data["classes"]
             found = Detections(

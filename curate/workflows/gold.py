@@ -13,6 +13,7 @@ from curate.annotations import GOLD_SOURCE, Annotation, Frame
 from curate.errors import ConflictError, DataError, NotFoundError
 from curate.splits import near_in_time, pick_gold_blocks, time_blocks
 from curate.store import GoldSet, GoldState
+from curate.workflows.coverage import covered_frames
 from curate.workflows.project import Project
 
 __all__ = [
@@ -85,12 +86,17 @@ def create_gold(
     return project.store.put_gold_set(gold)
 
 
-def freeze_gold(project: Project) -> GoldSet:
+def freeze_gold(project: Project, *, allow_empty: bool = False) -> GoldSet:
     """Freeze the newest draft: from now on its labels are these revisions, whatever happens to them later.
+
+    Args:
+        project: The project.
+        allow_empty: Frames without a label are empty indeed. Else one that nobody has labelled is an error: every
+            right detection on it would count as a false alarm.
 
     Raises:
         NotFoundError: There is no draft.
-        DataError: No frame of it has a label.
+        DataError: No frame of it has a label, or some have none.
     """
     drafts = [gold for gold in project.store.gold_sets() if gold.state is GoldState.DRAFT]
     if not drafts:
@@ -101,6 +107,14 @@ def freeze_gold(project: Project) -> GoldSet:
             f"none of the {len(content.frames)} gold frames has a label",
             item=drafts[-1].id,
             hint="label them in the app (Frames, filter: gold) or `curate import coco FILE --source gold`",
+        )
+    covered = covered_frames(project, GOLD_SOURCE)
+    bare = [frame.name for frame in content.frames if frame.id not in covered]
+    if bare and not allow_empty:
+        raise DataError(
+            f"{len(bare)} of {len(content.frames)} gold frames have no label, such as {bare[0]}",
+            item=drafts[-1].id,
+            hint="label them; if they are empty indeed, `curate gold freeze --allow-empty`",
         )
     labels = {annotation.id: annotation.revision for annotation in content.annotations}
     manifest = {**content.gold.manifest, "labels": labels}

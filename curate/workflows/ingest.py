@@ -63,6 +63,7 @@ def ingest(
     added = known = 0
     rejected: list[tuple[str, str, str]] = []
     batch: list[Frame] = []
+    good: set[str] = set()
 
     def flush() -> None:
         nonlocal added, known
@@ -82,8 +83,14 @@ def ingest(
             batch.append(_store(project, item, camera or project.config.camera))
             if len(batch) >= _BATCH:
                 flush()
+            good.add(item.source)
             reporter.update(position / len(batches), f"{added + known + len(batch)} frames, {paths[0].name}")
+        flush()  # The next recording may have the same name: it has to see these frames.
     flush()
+    still_bad = {source for source, _, _ in rejected}
+    for entry in project.store.quarantined():
+        if entry.source in good - still_bad:  # A good copy came in since.
+            project.store.release_quarantined(entry.source, entry.item)
     if not added and not known:
         where, part, reason = rejected[0] if rejected else (str(sources[0]), "", "it holds no frame")
         raise DataError(f"no frame could be read: {reason}", file=where, item=part or None)
@@ -148,12 +155,16 @@ def _store(project: Project, item: MediaItem, camera: str) -> Frame:
 
 
 def _free_name(project: Project, item: MediaItem, frame_id: str) -> tuple[str, str]:
-    """Two recordings may have one file name: the second gets the digest of its folder in its name."""
+    """Two recordings may have one file name: the second gets a digest of its path, size and time in its name."""
     try:
         other = project.store.frame_by_name(item.name)
     except NotFoundError:
         return item.clip, item.name
     if other.id == frame_id:
         return other.clip, other.name
-    mark = hashlib.sha256(os.fsencode(Path(item.source).absolute().parent)).hexdigest()[:6]
+    file = Path(item.source).absolute()
+    stamp = file.stat()
+    mark = hashlib.sha256(os.fsencode(file) + f"/{stamp.st_size}/{stamp.st_mtime_ns}".encode()).hexdigest()[
+        :6
+    ]
     return f"{item.clip}~{mark}", f"{mark}~{item.name}"

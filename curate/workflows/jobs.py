@@ -92,8 +92,11 @@ def cancel_job(project: Project, job_id: str) -> Job:
 
 
 def refresh_jobs(project: Project) -> None:
-    """Mark jobs as lost whose worker has given no sign of life for a minute, or whose process is gone."""
+    """Put jobs to rest whose worker has given no sign of life for a minute, or whose process is gone."""
     project.store.mark_lost_jobs(STALE_SECONDS)
+    for job in project.store.jobs(states=(JobState.QUEUED,)):
+        if time.time() - job.created_at > STALE_SECONDS:  # Its worker died before it could claim the job.
+            project.store.cancel_job(job.id)
     for job in project.store.jobs(states=(JobState.LOST,)):
         if job.pid is not None and not _alive(job.pid):
             project.store.finish_job(

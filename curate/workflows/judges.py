@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from curate.annotations import Annotation
 from curate.assist import COCO_DETECTOR, weights_path
 from curate.detectors import Progress, SiteDetector, TrainingStopped, train_detector
+from curate.files import exclusive
 from curate.scene.plate import Plate
 from curate.splits import assign_folds, time_blocks, training_frames
 from curate.store import Artifact
@@ -107,11 +107,9 @@ def _judge(
 ) -> Judge:
     config = train_config(project, steps=project.config.train.fold_steps)
     folder = project.cache_dir / "judges" / f"fold-{fold}"
-    settings = json.dumps(
-        [[entry.frame.id for entry in members], project.config.classes, repr(config)], separators=(",", ":")
-    )
+    settings = json.dumps([project.config.classes, repr(config), project.config.policy.model_dump_json()])
     recipe = hashlib.sha256(settings.encode()).hexdigest()
-    revisions = _revisions(annotation for entry in members for annotation in entry.annotations)
+    revisions = _content(members)
     known = project.store.artifact(_STAGE, str(fold))
     trained_on = folder / "labels.json"
     if known and known.input_hash == recipe and not force and trained_on.exists():
@@ -124,16 +122,17 @@ def _judge(
         reporter.update(report.step / report.steps, f"step {report.step} of {report.steps}")
 
     try:
-        detector = train_detector(
-            [training_sample(project, entry) for entry in members],
-            project.config.classes,
-            config,
-            weights_path(COCO_DETECTOR),
-            folder,
-            plate=plate.image if config.background_channels else None,
-            progress=tell,
-            should_stop=reporter.should_stop,
-        )
+        with exclusive(folder):
+            detector = train_detector(
+                [training_sample(project, entry) for entry in members],
+                project.config.classes,
+                config,
+                weights_path(COCO_DETECTOR),
+                folder,
+                plate=plate.image if config.background_channels else None,
+                progress=tell,
+                should_stop=reporter.should_stop,
+            )
     except TrainingStopped as error:
         raise Cancelled from error
     write_json(trained_on, revisions)
@@ -141,12 +140,14 @@ def _judge(
     return Judge(fold, detector, detector.fingerprint, True, 0.0)
 
 
-def _revisions(annotations: Iterable[Annotation]) -> dict[str, int]:
-    return {annotation.id: annotation.revision for annotation in annotations}
+def _content(members: Sequence[LabelledFrame]) -> dict[str, int]:
+    """Every label with its revision, and every frame: what a detector was trained on."""
+    content = {f"frame {entry.frame.id}": 0 for entry in members}
+    return content | {a.id: a.revision for entry in members for a in entry.annotations}
 
 
 def _changed_share(before: Mapping[str, int], now: Mapping[str, int]) -> float:
-    """Share of labels added, removed or edited, of all that were or are there."""
+    """Share of labels and frames added, removed or edited, of all that were or are there."""
     every = set(before) | set(now)
     changed = sum(before.get(key) != now.get(key) for key in every)
     return changed / max(1, len(every))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curate.annotations import Annotation, Frame
-from curate.errors import DataError
+from curate.errors import ConfigError, DataError
 from curate.formats.coco import ImportReport, annotations_to_coco, coco_to_annotations, read_coco, write_coco
 from curate.formats.cvat import cvat_to_annotations, read_cvat_video
 from curate.versions import get_version, load_version_annotations
@@ -110,7 +110,17 @@ def import_cvat(
     annotations = cvat_to_annotations(
         dataset, frames, source, label_map=mapping, id_prefix=f"{source}:{clip}:", report=report
     )
-    return _save(project, source, annotations, [frame.id for frame in frames.values()], report)
+    return _save(
+        project,
+        source,
+        annotations,
+        [
+            frame.id
+            for frame in frames.values()
+            if dataset.last_frame is None or frame.index <= dataset.last_frame
+        ],
+        report,
+    )
 
 
 def export_coco(
@@ -134,6 +144,8 @@ def export_coco(
         Number of frames and of labels.
     """
     if version is not None:
+        if source is not None:
+            raise ConfigError("give a version or a source, not both", item="--source")
         chosen = get_version(project.store, version)
         frames = project.store.frames(ids=list(chosen.manifest.splits))
         annotations = load_version_annotations(project.store, chosen)
@@ -141,6 +153,11 @@ def export_coco(
         source = source or project.config.labels.working
         covered = covered_frames(project, source)
         frames = [frame for frame in project.store.frames(include_excluded=False) if frame.id in covered]
+        if not frames:
+            known = ", ".join(entry.source for entry in project.store.sources()) or "none"
+            raise DataError(
+                f"source {source!r} has looked at no frame", item="--source", hint=f"there is: {known}"
+            )
         annotations = project.store.annotations(source=source)
     if frame_ids is not None:
         frames = [frame for frame in frames if frame.id in set(frame_ids)]
@@ -169,6 +186,14 @@ def _save(
         raise DataError(
             "no label of it fits this project", file=report.file, hint="check class and file names"
         )
+    there = {label.id: label.frame_id for label in project.store.annotations(source=source)}
+    # Tools number labels from 1 in every file: the same number on another frame is another label.
+    annotations = [
+        label
+        if there.get(label.id, label.frame_id) == label.frame_id
+        else replace(label, id=f"{label.id}@{label.frame_id}")
+        for label in annotations
+    ]
     with project.store.begin():
         new = project.store.add_annotations(annotations, actor=source)
         mark_covered(project, source, frame_ids)

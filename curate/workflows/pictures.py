@@ -83,7 +83,7 @@ def _twins(signatures: ImageArray) -> tuple[IntArray, FloatArray]:
 
 def _load(path: Path, digest: str) -> dict[str, tuple[FrameNumbers, ImageArray]]:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             if str(data["digest"]) != digest:
                 return {}
             ids, numbers, signatures = data["ids"], data["numbers"], data["signatures"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from curate.annotations import Frame
 from curate.config import SiteConfig, load_site, parse_site, site_template
-from curate.errors import ProjectError
+from curate.errors import ConfigError, ProjectError
 from curate.formats.media import decode_image
 from curate.store import SiteSettings, Store
 from curate.types import ImageArray
@@ -122,7 +122,19 @@ class Project:
     def database_url(self) -> str:
         """CROSSGUARD_DB, or `database` of site.yaml, or the SQLite file in .crossguard."""
         chosen = os.environ.get("CROSSGUARD_DB") or self.config.database
-        return chosen or f"sqlite:///{self._folder() / 'crossguard.db'}"
+        if not chosen:
+            return f"sqlite:///{self._folder() / 'crossguard.db'}"
+        scheme, separator, path = chosen.partition("://")
+        if not separator:
+            where = "CROSSGUARD_DB" if os.environ.get("CROSSGUARD_DB") else "database"
+            raise ConfigError(
+                f"expected a URL such as sqlite:///labels.db or postgresql://user@host/name, got {chosen!r}",
+                item=where,
+            )
+        if scheme == "sqlite" and path.startswith("/") and not path.startswith("//"):
+            # A relative file belongs to the project, wherever the command is run.
+            return f"sqlite:///{self.root / path[1:]}"
+        return chosen
 
     @cached_property
     def store(self) -> Store:

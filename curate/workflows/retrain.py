@@ -8,7 +8,9 @@ from typing import Any
 
 from curate.errors import CompareError
 from curate.store import RunRecord
+from curate.versions import get_version
 from curate.workflows.compare import ComparisonRecord, compare_runs
+from curate.workflows.dataset import held_out_frames
 from curate.workflows.evaluate import TORCHVISION_RUN, baseline_run, needed_gold
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
@@ -107,8 +109,12 @@ def retrain(
 
 def _previous_version(project: Project, version_id: str) -> str | None:
     """The version that was trained last, other than this one."""
+    held_out = held_out_frames(project, project.store.frames())
     for run in reversed(project.store.runs(kind="train")):
-        if run.state == "done" and run.version_id not in (None, version_id):
+        if run.state != "done" or run.version_id in (None, version_id):
+            continue
+        frames = set(get_version(project.store, str(run.version_id)).manifest.splits)
+        if not frames & held_out:  # A version made before the gold set would have been trained on it.
             return run.version_id
     return None
 

@@ -29,7 +29,7 @@ from curate.workflows.pictures import picture_health
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scan_tables import finder_inputs
-from curate.workflows.scene import background_plates, frames_digest
+from curate.workflows.scene import background_plates, plates_digest
 from curate.workflows.whole_frames import embed_frames
 
 __all__ = ["ScanReport", "scan"]
@@ -93,14 +93,14 @@ def scan(project: Project, *, reporter: Reporter | None = None, force: bool = Fa
     done: list[str] = []
     folds = make_folds(project, labelled)
     plates = background_plates(project, reporter=SubReporter(progress, 0.0, 0.03))
-    plates_digest = frames_digest(working_frames(project))
-    health = picture_health(project, frames, plates, plates_digest, SubReporter(progress, 0.03, 0.06))
+    digest = plates_digest(project)
+    health = picture_health(project, frames, plates, digest, SubReporter(progress, 0.03, 0.06))
     judges = train_judges(
         project, labelled, folds, plates[0], force=force, reporter=SubReporter(progress, 0.06, 0.70)
     )
     done += [_judge_sentence(judge) for judge in judges]
     evidence, redone = _gather(
-        project, labelled, folds, judges, plates, plates_digest, force, SubReporter(progress, 0.70, 0.85)
+        project, labelled, folds, judges, plates, digest, force, SubReporter(progress, 0.70, 0.85)
     )
     done.append(f"evidence gathered on {redone} of {len(labelled)} frames")
     neighbours, embedded = crop_neighbours(project, labelled, folds, SubReporter(progress, 0.85, 0.94))

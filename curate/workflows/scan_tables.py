@@ -65,9 +65,9 @@ def finder_inputs(
     detection_table = _detection_table(evidence)
     foreground = np.concatenate([entry.foreground for entry in evidence]) if evidence else np.zeros(0)
     size = (labelled[0].frame.width, labelled[0].frame.height)
-    sizes = SizePrior.fit(
-        label_table.boxes, label_table.classes, np.clip(foreground, 0.02, 1), frame_size=size
-    )
+    counts = np.ones(len(label_table), bool) if label_table.counts is None else label_table.counts
+    weights = np.where(counts, np.clip(foreground, 0.02, 1), 0.0)
+    sizes = SizePrior.fit(label_table.boxes, label_table.classes, weights, frame_size=size)
     predicted: list[Rle | None] = [mask for entry in evidence for mask in _padded(entry)]
     has_masks = any(mask is not None for mask in predicted)
     mask_scores = np.concatenate([entry.mask_scores for entry in evidence])

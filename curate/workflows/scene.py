@@ -12,10 +12,11 @@ from curate.scene.plate import Plate, load_plate, save_plate
 from curate.store import Artifact
 from curate.types import ImageArray
 from curate.workflows.dataset import working_frames
+from curate.workflows.files import read_json, write_json
 from curate.workflows.progress import Quiet, Reporter
 from curate.workflows.project import Project
 
-__all__ = ["background_plate", "background_plates", "frames_digest"]
+__all__ = ["background_plate", "background_plates", "frames_digest", "plates_digest"]
 
 _STAGE = "plates"
 _MOST_FRAMES = 240
@@ -24,6 +25,11 @@ _MOST_FRAMES = 240
 def frames_digest(frames: Sequence[Frame]) -> str:
     """Digest of a set of frames."""
     return hashlib.sha256("\n".join(sorted(frame.id for frame in frames)).encode()).hexdigest()
+
+
+def plates_digest(project: Project) -> str:
+    """Digest of the plates in use: it changes when they are made anew."""
+    return "/".join(entry.input_hash[:16] for entry in project.store.artifacts(_STAGE).values())
 
 
 def background_plate(project: Project) -> Plate:
@@ -47,9 +53,13 @@ def background_plates(project: Project, *, reporter: Reporter | None = None) -> 
     digest = frames_digest(frames)
     folder = project.cache_dir / "plates"
     known = project.store.artifacts(_STAGE)
-    if known and all(entry.input_hash == digest for entry in known.values()):
+    made_of = folder / "frames.json"
+    if known and made_of.exists():
+        before, now = set(read_json(made_of)), {frame.id for frame in frames}
         paths = [project.root / known[key].path for key in sorted(known)]
-        if all(path.exists() for path in paths):
+        changed = len(before ^ now) / len(before | now)
+        # A frame more or less does not change the empty scene, and a new plate would make all evidence old.
+        if changed <= project.config.scan.retrain_share and all(path.exists() for path in paths):
             return [load_plate(path) for path in paths]
     sizes = {(frame.width, frame.height) for frame in frames}
     if len(sizes) != 1:
@@ -75,6 +85,7 @@ def background_plates(project: Project, *, reporter: Reporter | None = None) -> 
         path = folder / f"plate-{number}.npz"
         save_plate(plate, path)
         rows.append(Artifact(_STAGE, f"{number:02d}", digest, str(path.relative_to(project.root))))
+    write_json(made_of, sorted(frame.id for frame in frames))
     with project.store.begin():
         project.store.delete_artifacts(_STAGE)
         project.store.put_artifacts(rows)

@@ -10,9 +10,10 @@ from dataclasses import replace
 from curate.assist import COCO_DETECTOR, weights_path
 from curate.detectors import Progress, TrainConfig, TrainingSample, TrainingStopped, train_detector
 from curate.errors import CurateError, DataError, NotFoundError
+from curate.files import exclusive
 from curate.store import RunRecord
 from curate.versions import Version, get_version, load_version_annotations
-from curate.workflows.dataset import labelled_frames, training_sample
+from curate.workflows.dataset import held_out_frames, labelled_frames, training_sample
 from curate.workflows.progress import Cancelled, Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scene import background_plate
@@ -59,7 +60,11 @@ def train_version(
     settings = {
         name: getattr(config, name) for name in config.__dataclass_fields__ if name != "checkpoint_every"
     }
-    digest = hashlib.sha256(json.dumps([version.id, settings, list(project.config.classes)]).encode())
+    digest = hashlib.sha256(
+        json.dumps(
+            [version.id, settings, list(project.config.classes), project.config.policy.model_dump_json()]
+        ).encode()
+    )
     run_id = f"{version.id[:8]}-s{config.seed}-{digest.hexdigest()[:6]}"
     folder = project.runs_dir / run_id
     try:
@@ -88,16 +93,17 @@ def train_version(
         progress.update(report.step / report.steps, f"step {report.step} of {report.steps}, loss {loss:.2f}")
 
     try:
-        train_detector(
-            _samples(project, version),
-            project.config.classes,
-            config,
-            weights_path(COCO_DETECTOR),
-            folder,
-            plate=background_plate(project).image if config.background_channels else None,
-            progress=tell,
-            should_stop=progress.should_stop,
-        )
+        with exclusive(folder):
+            train_detector(
+                _samples(project, version),
+                project.config.classes,
+                config,
+                weights_path(COCO_DETECTOR),
+                folder,
+                plate=background_plate(project).image if config.background_channels else None,
+                progress=tell,
+                should_stop=progress.should_stop,
+            )
     except (TrainingStopped, Cancelled) as error:
         project.store.put_run(replace(run, state="cancelled", finished_at=time.time()))
         raise Cancelled from error
@@ -115,6 +121,13 @@ def _samples(project: Project, version: Version) -> list[TrainingSample]:
         raise DataError(
             f"{len(frame_ids) - len(frames)} frames of the version are not in the project",
             item=f"version {version.id}",
+        )
+    leaked = held_out_frames(project, project.store.frames()) & set(frame_ids)
+    if leaked:
+        raise DataError(
+            f"{len(leaked)} frames of the version are gold frames, or next to one",
+            item=f"version {version.id}",
+            hint="it was made before the gold set; make a new one: `curate version create`",
         )
     annotations = load_version_annotations(project.store, version)
     return [training_sample(project, labelled) for labelled in labelled_frames(project, frames, annotations)]

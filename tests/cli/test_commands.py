@@ -119,3 +119,23 @@ def test_a_broken_label_file_changes_nothing(tmp_path: Path) -> None:
     assert "bad.json" in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads(run("status", "--json", cwd=tmp_path).stdout)["labels"] == {}
+
+
+def test_a_demo_never_replaces_a_project(tmp_path: Path) -> None:
+    assert run("init", "mine", cwd=tmp_path).returncode == 0
+    done = run("demo", "--folder", "mine", "--no-app", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "not an earlier demo" in done.stderr
+    assert (tmp_path / "mine" / "site.yaml").exists()
+
+
+def test_a_relative_database_belongs_to_the_project_and_nonsense_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("classes: [person]\ndatabase: sqlite:///labels.db\n")
+    (tmp_path / "sub").mkdir()
+    assert run("status", cwd=tmp_path / "sub").returncode == 0
+    assert (tmp_path / "labels.db").exists()
+    assert not (tmp_path / "sub" / "labels.db").exists()
+    (tmp_path / "site.yaml").write_text("classes: [person]\ndatabase: nonsense\n")
+    refused = run("status", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "nonsense" in refused.stderr

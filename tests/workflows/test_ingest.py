@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from curate.errors import DataError
+from curate.synth import SceneConfig, SyntheticScene, render_scene
 from curate.workflows.ingest import ingest
 from curate.workflows.project import Project
 
@@ -84,6 +85,21 @@ def test_two_recordings_of_one_name_both_stay(empty_project: Project, tmp_path: 
     names = [frame.name for frame in empty_project.store.frames()]
     assert len(names) == 2
     assert len(set(names)) == 2
+
+
+def test_two_videos_of_one_name_in_one_call(empty_project: Project, video: Path, tmp_path: Path) -> None:
+    for day, start in (("monday", 0), ("tuesday", 40)):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "cam.avi").write_bytes(
+            render(start).write_video(tmp_path / f"{day}.avi").read_bytes()
+        )
+    report = ingest(empty_project, [tmp_path / "monday" / "cam.avi", tmp_path / "tuesday" / "cam.avi"])
+    assert report.added == 8
+    assert len({frame.clip for frame in empty_project.store.frames()}) == 2
+
+
+def render(seed: int) -> SyntheticScene:
+    return render_scene(SceneConfig(seed=seed, frames=4, fps=1.0, size=(160, 120)))
 
 
 def test_nothing_there_is_one_clear_error(empty_project: Project, tmp_path: Path) -> None:

@@ -13,17 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from curate.annotations import Decision, DecisionKind, IssueState
-from curate.errors import ConflictError, DataError, NotFoundError
+from curate.annotations import Decision, DecisionKind, IssueState, replace
+from curate.errors import CompareError, ConflictError, DataError, NotFoundError
+from curate.files import exclusive
 from curate.review import decide
+from curate.synth import SyntheticScene
 from curate.workflows.compare import comparisons, load_comparison, run_detections
+from curate.workflows.coverage import mark_covered
 from curate.workflows.dataset import working_frames
+from curate.workflows.evaluate import evaluate_run
 from curate.workflows.gold import create_gold, freeze_gold, frozen_gold, revise_gold
 from curate.workflows.progress import Cancelled, Quiet
 from curate.workflows.project import Project
 from curate.workflows.retrain import retrain
 from curate.workflows.scan import scan
+from curate.workflows.snapshot import snapshot
 from curate.workflows.status import project_status
+from curate.workflows.train import train_version
 
 
 def delete_one(project: Project) -> str:
@@ -145,6 +151,60 @@ def test_what_is_missing_is_named(empty_project: Project) -> None:
     with pytest.raises(NotFoundError, match="gold"):
         retrain(empty_project)
     assert "curate ingest" in project_status(empty_project).next_step
+
+
+def test_footage_that_comes_later_does_not_leak_into_training(
+    project: Project, scene: SyntheticScene
+) -> None:
+    """The same minutes ingested again with other settings are another recording, but still gold's minutes."""
+    gold = frozen_gold(project)
+    assert gold is not None
+    source = gold.frames[0].source
+    times = {frame.captured_at for frame in gold.frames}
+    twins = [
+        replace(frame, id=f"{number:032x}", name=f"twin_{number}.jpg", clip="twin", sha256=f"{number:064x}")
+        for number, frame in enumerate(gold.frames)
+    ]
+    project.store.add_frames(twins)
+    assert {frame.source for frame in twins} == {source}
+    assert not times & {frame.captured_at for frame in working_frames(project)}
+
+
+def test_a_version_from_before_the_gold_set_is_refused(labelled_template: Path, tmp_path: Path) -> None:
+    root = tmp_path / "early"
+    root.mkdir()
+    (root / "site.yaml").write_text((labelled_template / "site.yaml").read_text())
+    early, late = Project.open(root), Project.open(labelled_template)
+    early.store.add_frames(late.store.frames())
+    early.store.add_annotations(late.store.annotations(source="cheap"), actor="cheap")
+    mark_covered(early, "cheap", [frame.id for frame in early.store.frames()])
+    version = snapshot(early)
+    create_gold(early)
+    with pytest.raises(DataError, match="gold frames"):
+        train_version(early, version.id)
+    early.store.close()
+    late.store.close()
+
+
+def test_a_run_on_other_classes_is_refused(project: Project) -> None:
+    run = project.store.run(retrain(project).runs[0])
+    text = (project.root / "site.yaml").read_text().replace("[person, car]", "[car, person]")
+    (project.root / "site.yaml").write_text(text)
+    gold = frozen_gold(project)
+    assert gold is not None
+    with pytest.raises(CompareError, match="trained on the classes"):
+        evaluate_run(Project.open(project.root), run, gold)
+
+
+def test_one_trainer_to_a_folder(project: Project, tmp_path: Path) -> None:
+    with (
+        exclusive(tmp_path / "run"),
+        pytest.raises(ConflictError, match="another process"),
+        exclusive(tmp_path / "run"),
+    ):
+        pass
+    with exclusive(tmp_path / "run"):
+        pass
 
 
 def test_status_follows_the_loop(project: Project) -> None:
