@@ -1,10 +1,10 @@
-"""Makes the label files of this folder from the footage and from the boxes that people drew by eye.
+"""Makes the label files of this folder from the footage and from the boxes that were set by eye (README.md says by whom).
 
     python sample_data/make_sample_data.py --work /tmp/sample-work
 
 Takes about 25 minutes on two cores, most of it in the segmenter; what is done is kept in the work folder, so the
 command goes on after an interruption. Inputs: junction.avi and boxes.json (every box, class, track id and flag,
-drawn by eye). Outputs: working.coco.json, working.reviewed.coco.json, gold.coco.json.
+set by eye). Outputs: working.coco.json, working.reviewed.coco.json, gold.coco.json.
 """
 
 from __future__ import annotations
