@@ -1,4 +1,4 @@
-"""Makes the label files of this folder from the footage and from the boxes that were set by eye (README.md says by whom).
+"""Makes the label files of this folder from the footage and from boxes set by eye (README.md says by whom).
 
     python sample_data/make_sample_data.py --work /tmp/sample-work
 
