@@ -1,4 +1,4 @@
-"""`curate scan` and `curate issues`."""
+"""`curate scan`, `curate issues` and `curate label-next`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=example("curate scan"))(scan)
     app.command(epilog=example("curate issues --type missing --limit 20"))(issues)
+    app.command("label-next", epilog=example("curate label-next --count 20"))(label_next)
 
 
 def scan(
@@ -75,3 +76,22 @@ def issues(
         for issue in page.issues
     ]
     print_table(f"{state.value} issues", ["id", "type", "class", "P(error)", "why"], rows)
+
+
+def label_next(
+    count: Annotated[int, typer.Option(min=1, max=100_000, help="How many frames.")] = 20,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Choose the frames that teach most when labelled next: what detectors doubt, unlike what is labelled."""
+    from curate.workflows.label_next import label_next as work
+
+    opened = open_project(project)
+    with progress_bar() as reporter:
+        chosen = work(opened, count, reporter=reporter)
+    if as_json:
+        emit_json([{"frame_id": entry.frame_id, "reason": entry.reason} for entry in chosen])
+        return
+    names = {frame.id: frame.name for frame in opened.store.frames(ids=[entry.frame_id for entry in chosen])}
+    rows = [[entry.frame_id[:12], names[entry.frame_id], entry.reason] for entry in chosen]
+    print_table("label next", ["frame", "name", "why"], rows)

@@ -25,6 +25,7 @@ from curate.issues.scoring import Evidenced, Scored, gather, score, score_eviden
 from curate.issues.settings import STILL_CLASSES, FinderSettings
 from curate.issues.spec import SPECS
 from curate.issues.tracks import Links, link_tracks
+from curate.issues.variety import FramePool, Objects, Pick, choose_varied, committee_doubt
 
 __all__ = [
     "DEFAULT_RATES",
@@ -38,18 +39,23 @@ __all__ = [
     "FinderSettings",
     "Forecast",
     "FrameHealth",
+    "FramePool",
     "FrameTable",
     "Injected",
     "InjectedError",
     "LabelEvidence",
     "LabelTable",
     "Links",
+    "Objects",
+    "Pick",
     "PlaceEvidence",
     "Reliability",
     "Scored",
     "TrainingRows",
     "TypeModel",
+    "choose_varied",
     "cluster_boxes",
+    "committee_doubt",
     "decision_rows",
     "expected_errors",
     "find_issues",

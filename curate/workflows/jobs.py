@@ -43,10 +43,18 @@ def _prelabel(project: Project, params: Mapping[str, Any], reporter: Reporter) -
     return {"frames": report.frames, "skipped": report.skipped, "labels": report.labels}
 
 
+def _label_next(project: Project, params: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
+    from curate.workflows.label_next import label_next
+
+    chosen = label_next(project, int(params.get("count", 20)), reporter=reporter)
+    return {"frames": [list(entry) for entry in chosen]}
+
+
 JOB_KINDS: Mapping[str, Callable[[Project, Mapping[str, Any], Reporter], Mapping[str, Any]]] = {
     "scan": _scan,
     "retrain": _retrain,
     "prelabel": _prelabel,
+    "label_next": _label_next,
 }
 """What a worker can do, by name."""
 

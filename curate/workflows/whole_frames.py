@@ -9,6 +9,7 @@ import numpy as np
 from curate.annotations import Frame
 from curate.assist import EMBEDDER, weights_path
 from curate.embeddings import Embedder, Reducer
+from curate.workflows.dataset import working_frames
 from curate.workflows.embedding_store import (
     Embedded,
     index_folder,
@@ -29,7 +30,8 @@ _SAVE_EVERY = 512
 def embed_frames(project: Project, frames: Sequence[Frame], reporter: SubReporter) -> int:
     """Embed those of the working frames that have no vector yet, and keep the index of all.
 
-    Vectors of frames that were excluded since stay, so that they can be found on the map and taken back in.
+    Vectors of other working frames stay, and of frames that were excluded since, so that they can be found on the
+    map and taken back in.
 
     Args:
         project: The project.
@@ -55,8 +57,9 @@ def embed_frames(project: Project, frames: Sequence[Frame], reporter: SubReporte
         known.update({frame.id: vector for frame, vector in zip(part, vectors, strict=True)})
         if (start + _AT_ONCE) % _SAVE_EVERY == 0:
             save_vectors(path, known)
-    excluded = [frame.id for frame in project.store.frames() if frame.excluded and frame.id in known]
-    kept = {key: known[key] for key in sorted({frame.id for frame in frames} | set(excluded))}
+    others = {frame.id for frame in working_frames(project)}
+    others |= {frame.id for frame in project.store.frames() if frame.excluded}
+    kept = {key: known[key] for key in sorted({frame.id for frame in frames} | (others & set(known)))}
     if missing or len(kept) != len(known):
         save_vectors(path, kept)
     table = np.stack(list(kept.values())).astype(np.float32)

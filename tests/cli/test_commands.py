@@ -53,6 +53,7 @@ def test_the_commands_are_those_of_the_architecture() -> None:
         "gold",
         "scan",
         "issues",
+        "label-next",
         "review",
         "version",
         "train",
