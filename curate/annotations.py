@@ -255,6 +255,7 @@ class Decision:
         bbox_xyxy: New box (EDIT, ADD).
         mask: New mask (EDIT, ADD).
         flags: Changed flags for EDIT and ADD, of "occluded", "difficult", "ignore".
+        track_id: Track of the label from now on (EDIT, ADD): the same object over time.
         expected_revision: The revision that the reviewer saw; another is a ConflictError. None: no check.
         group: Decide all open issues of the issue's group in the same way.
         undoes: For UNDO: the decision to revert; None = this reviewer's last one that is not yet undone.
@@ -272,6 +273,7 @@ class Decision:
     bbox_xyxy: BoxTuple | None = None
     mask: Mask | None = None
     flags: Mapping[str, bool] = field(default_factory=dict)
+    track_id: str | None = None
     expected_revision: int | None = None
     group: bool = False
     undoes: str | None = None

@@ -23,7 +23,7 @@ from curate.annotations import (
 )
 from curate.errors import ConflictError, DataError
 from curate.geometry.boxes import clip_boxes
-from curate.review.validate import checked_flags, checked_label, checked_shape
+from curate.review.validate import checked_flags, checked_label, checked_shape, checked_track
 from curate.store import (
     DecisionEffects,
     FrameEffect,
@@ -243,12 +243,14 @@ class Planner:
         if kind is DecisionKind.EDIT:
             flags = checked_flags(self._decision.flags, self._item)
             box, mask = checked_shape(box, mask, self._frame(before.frame_id), self._item)
-            if box is None and mask is None and label is None and not flags:
-                raise DataError("edit needs a box, a mask, a class or flags", item=self._item)
+            track = checked_track(self._decision.track_id, self._item)
+            if box is None and mask is None and label is None and track is None and not flags:
+                raise DataError("edit needs a box, a mask, a class, a track or flags", item=self._item)
             after = replace(
                 after,
                 bbox_xyxy=after.bbox_xyxy if box is None else box,
                 mask=after.mask if mask is None else mask or None,
+                track_id=after.track_id if track is None else track,
                 **flags,
             )
         if after != before:
@@ -274,6 +276,7 @@ class Planner:
             bbox_xyxy=box,
             mask=mask or None,
             source=self._source,
+            track_id=checked_track(decision.track_id, self._item),
             **checked_flags(decision.flags, self._item),
         )
         if self._store.has_annotation(new.id):

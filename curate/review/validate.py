@@ -11,12 +11,21 @@ from curate.errors import DataError
 from curate.geometry.polygons import to_bbox
 from curate.types import BoxTuple, Ring
 
-__all__ = ["FLAGS", "checked_box", "checked_flags", "checked_label", "checked_mask", "checked_shape"]
+__all__ = [
+    "FLAGS",
+    "checked_box",
+    "checked_flags",
+    "checked_label",
+    "checked_mask",
+    "checked_shape",
+    "checked_track",
+]
 
 FLAGS = ("occluded", "difficult", "ignore")
 """The flags that a decision may change."""
 _TOLERANCE = 0.01
 """Pixels that a coordinate may lie outside the frame by rounding; it is put back on the edge."""
+_LONGEST_TRACK = 64
 
 
 def checked_box(box: Sequence[float], frame: Frame, item: str) -> BoxTuple:
@@ -101,6 +110,19 @@ def checked_flags(flags: Mapping[str, bool], item: str) -> dict[str, Any]:
         if name not in FLAGS or not isinstance(value, bool):
             raise DataError(f"expected true or false for {', '.join(FLAGS)}, got {name}={value!r}", item=item)
     return dict(flags)
+
+
+def checked_track(track_id: str | None, item: str) -> str | None:
+    """The id of a track, or None when none is given.
+
+    Raises:
+        DataError: Longer than 64 characters, or not printable.
+    """
+    if track_id is not None and not (0 < len(track_id) <= _LONGEST_TRACK and track_id.isprintable()):
+        raise DataError(
+            f"a track id needs 1 to {_LONGEST_TRACK} printable characters, got {track_id!r}", item=item
+        )
+    return track_id
 
 
 def _is_finite(value: object) -> bool:

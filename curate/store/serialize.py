@@ -299,7 +299,8 @@ _ISSUE: dict[str, Reader] = {
 }
 _DECISION: dict[str, Reader] = {
     **dict.fromkeys(
-        ("id", "reviewer", "issue_id", "frame_id", "annotation_id", "label", "undoes", "note"), _text
+        ("id", "reviewer", "issue_id", "frame_id", "annotation_id", "label", "track_id", "undoes", "note"),
+        _text,
     ),
     "kind": _choice(DecisionKind),
     "bbox_xyxy": _box,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from curate.store import Artifact
 from curate.workflows.project import Project
 
-__all__ = ["covered_frames", "mark_covered"]
+__all__ = ["covered_frames", "mark_covered", "unmark_covered"]
 
 
 def _stage(source: str) -> str:
@@ -19,6 +19,11 @@ def mark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> Non
     known = project.store.artifacts(_stage(source))
     fresh = sorted(set(frame_ids) - set(known))
     project.store.put_artifacts(Artifact(_stage(source), frame_id, "", "") for frame_id in fresh)
+
+
+def unmark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> None:
+    """Take the note back. A frame with a label of the source counts as looked at all the same."""
+    project.store.delete_artifacts(_stage(source), frame_ids)
 
 
 def covered_frames(project: Project, source: str) -> set[str]:

@@ -8,6 +8,7 @@ import uuid
 from crossguard_app.presenters.sync import take_in
 from curate.annotations import Decision, DecisionKind, IssueState
 from curate.review import decide
+from curate.workflows.coverage import covered_frames
 
 
 def operation(number: int, kind: str, **fields) -> dict:
@@ -110,3 +111,37 @@ def test_undo_of_an_earlier_pages_decision_says_what_is_open_again(sample) -> No
 def test_nothing_sent_is_nothing_done(sample) -> None:
     assert take_in(sample.project, "ann", None).acknowledged == 0
     assert take_in(sample.project, "ann", {"client": "", "operations": [{"n": 1}]}).applied == 0
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(sample) -> None:
+    store = sample.project.store
+    whole = [
+        operation(1, "relabel", annotation_id="cheap-7-0", label="bicycle", batch="one"),
+        operation(2, "delete_label", annotation_id="cheap-7-1", batch="one"),
+    ]
+    result = take_in(sample.project, "ann", outbox(*whole))
+    assert (result.acknowledged, result.applied) == (2, 2)
+    torn = [
+        operation(3, "relabel", annotation_id="cheap-7-0", label="person", batch="two"),
+        operation(4, "delete_label", annotation_id="cheap-7-1", batch="two"),
+        operation(5, "relabel", annotation_id="cheap-6-0", label="bicycle"),
+    ]
+    result = take_in(sample.project, "ann", outbox(*whole, *torn))
+    assert (result.acknowledged, result.applied) == (5, 1)
+    assert [entry.id for entry in result.refused] == [torn[0]["id"], torn[1]["id"]]
+    assert [bool(entry.message) for entry in result.refused] == [False, True]
+    assert store.annotation("cheap-7-0").label == "bicycle", "the first half is taken back with the second"
+    assert store.annotation("cheap-6-0").label == "bicycle"
+
+
+def test_a_frame_that_was_looked_at_counts_as_covered_until_that_is_taken_back(sample) -> None:
+    project = sample.project
+    (frame,) = [entry for entry in project.store.frames() if entry.name.endswith("012.jpg")]
+    for number, name in enumerate(("cheap-12-0", "cheap-12-1"), start=1):
+        take_in(project, "ann", outbox(operation(number, "delete_label", annotation_id=name)))
+    assert frame.id not in covered_frames(project, "cheap")
+    take_in(project, "ann", outbox(operation(3, "seen", frame_id=frame.id)))
+    assert frame.id in covered_frames(project, "cheap")
+    take_in(project, "ann", outbox(operation(4, "unseen", frame_id=frame.id)))
+    assert frame.id not in covered_frames(project, "cheap")
+    assert take_in(project, "ann", outbox(operation(5, "seen", frame_id="nowhere"))).refused

@@ -297,3 +297,24 @@ def test_the_effect_on_an_issue_names_who_stood_behind_it(queue, new):
     keep = decide(queue, new("keep", issue_id="look"))
     ids = (skip.decision.id, keep.decision.id)
     assert keep.issues == (IssueEffect("look", IssueState.SKIPPED, IssueState.DECIDED, *ids),)
+
+
+def test_a_track_is_given_and_changed(queue, new, make_frame):
+    decide(
+        queue,
+        new(
+            "add",
+            frame_id=make_frame(1).id,
+            annotation_id="n",
+            label="car",
+            bbox_xyxy=(1, 2, 9, 9),
+            track_id="t1",
+        ),
+    )
+    assert queue.annotation("n").track_id == "t1"
+    decide(queue, new("edit", annotation_id="n", track_id="t2"))
+    assert (queue.annotation("n").track_id, queue.annotation("n").bbox_xyxy) == ("t2", (1, 2, 9, 9))
+    undo_last(queue, "ann")
+    assert queue.annotation("n").track_id == "t1"
+    with pytest.raises(DataError, match="track id"):
+        decide(queue, new("edit", annotation_id="n", track_id="t" * 65))

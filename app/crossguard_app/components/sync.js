@@ -52,6 +52,7 @@ export class Sync {
     for (const entry of data.refused) {
       if (this.seen?.has(entry.id)) continue;
       (this.seen ??= new Set()).add(entry.id);
+      if (!entry.message) continue;
       this.bench.toolbar.say(`Not saved: ${entry.message}`, "bad");
     }
     if (data.trouble) this.bench.toolbar.say(data.trouble, "bad");

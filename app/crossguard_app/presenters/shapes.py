@@ -59,6 +59,7 @@ def label_values(annotation: Annotation) -> dict[str, Any]:
         "bbox_xyxy": list(annotation.bbox_xyxy),
         "mask": mask_values(annotation.mask),
         "revision": annotation.revision,
+        **({"track_id": annotation.track_id} if annotation.track_id else {}),
         **{flag: True for flag in flags if getattr(annotation, flag)},
     }
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from curate.annotations import Decision, DecisionKind, replace
 from curate.errors import ConflictError, CurateError, DataError, NotFoundError
-from curate.review import decide
+from curate.review import DecisionOutcome, decide
 from curate.store.serialize import decision_from_dict
+from curate.workflows.coverage import mark_covered, unmark_covered
 from curate.workflows.gold import GOLD_SOURCE
 from curate.workflows.project import Project
 
@@ -25,15 +27,18 @@ _FIELDS = (
     "bbox_xyxy",
     "mask",
     "flags",
+    "track_id",
     "expected_revision",
     "group",
     "undoes",
 )
+_LOOKS = ("seen", "unseen")
+"""Operations that say whether somebody looked at a frame: no decision on a label."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An operation that can never be applied, and why."""
+    """An operation that can never be applied, and why; no words for one that falls with its batch."""
 
     id: str
     message: str
@@ -75,34 +80,58 @@ def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -
     result = SyncResult(client)
     if not client or outbox is None:
         return result
-    store = project.store
     try:
-        result.acknowledged = store.ack(client)
-        for operation in outbox.get("operations", ()):
-            number = int(operation.get("n", 0))
-            if number <= result.acknowledged:
-                continue
-            _apply(project, reviewer, operation, number, result)
-            result.acknowledged = number
+        result.acknowledged = project.store.ack(client)
+        fresh = [
+            operation
+            for operation in outbox.get("operations", ())
+            if int(operation.get("n", 0)) > result.acknowledged
+        ]
+        # What one action of the reviewer changed comes as neighbours of one batch: all of it or nothing.
+        for _, batch in groupby(fresh, key=lambda operation: operation.get("batch") or operation.get("n")):
+            _apply(project, reviewer, list(batch), result)
     except CurateError as error:
         result.trouble = f"Not saved yet, it stays in this browser: {error}"
     return result
 
 
-def _apply(
-    project: Project, reviewer: str, operation: Mapping[str, Any], number: int, result: SyncResult
-) -> None:
+def _apply(project: Project, reviewer: str, batch: Sequence[Mapping[str, Any]], result: SyncResult) -> None:
+    last = int(batch[-1]["n"])
+    applied, reopened = 0, None
+    current = batch[0]
     try:
-        decision = _decision(operation, reviewer)
-        outcome = _decide(project, decision, result.client, number, _source(project, operation))
+        with project.store.begin():
+            for operation in batch:
+                current = operation
+                outcome = _carry_out(project, reviewer, operation, result.client)
+                applied += outcome is not None and not outcome.repeated
+                if outcome is not None and operation.get("undoes") is None and outcome.issues:
+                    reopened = outcome.issues[0].issue_id if operation["kind"] == "undo" else reopened
     except (ConflictError, NotFoundError, DataError) as error:
-        project.store.set_ack(result.client, number)
+        project.store.set_ack(result.client, last)
         message = f"{error.message} ({error.hint})" if error.hint else error.message
-        result.refused.append(Refusal(str(operation.get("id", "")), message))
+        result.refused += [
+            Refusal(str(operation.get("id", "")), message if operation is current else "")
+            for operation in batch
+        ]
+        result.acknowledged = last
         return
-    result.applied += not outcome.repeated
-    if decision.kind is DecisionKind.UNDO and decision.undoes is None and outcome.issues:
-        result.reopened = outcome.issues[0].issue_id
+    result.acknowledged = last
+    result.applied += applied
+    result.reopened = reopened or result.reopened
+
+
+def _carry_out(
+    project: Project, reviewer: str, operation: Mapping[str, Any], client: str
+) -> DecisionOutcome | None:
+    number = int(operation["n"])
+    if operation.get("kind") in _LOOKS:
+        frame = project.store.frame(str(operation.get("frame_id")))
+        note = mark_covered if operation["kind"] == "seen" else unmark_covered
+        note(project, _source(project, operation), [frame.id])
+        project.store.set_ack(client, number)
+        return None
+    return _decide(project, _decision(operation, reviewer), client, number, _source(project, operation))
 
 
 def _source(project: Project, operation: Mapping[str, Any]) -> str:
@@ -117,7 +146,7 @@ def _decision(operation: Mapping[str, Any], reviewer: str) -> Decision:
     return decision_from_dict(given | {"reviewer": reviewer}, item="operation")
 
 
-def _decide(project: Project, decision: Decision, client: str, number: int, source: str) -> Any:
+def _decide(project: Project, decision: Decision, client: str, number: int, source: str) -> DecisionOutcome:
     options: dict[str, Any] = {
         "client_id": client,
         "sequence": number,

@@ -1,0 +1,145 @@
+"""What the editor asks for besides its frames: masks for clicks, overlays, labels in between.
+
+One POST route with signed frames, beside Streamlit's: an answer must not wait for a run of the page's script.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from crossguard_app.presenters.shapes import label_values
+from crossguard_app.resources import ROUTE, base_path, current_project, project_secret
+from crossguard_app.signing import sign, verify
+from curate.errors import CurateError, DataError
+from curate.workflows.assist_client import AssistClient
+from curate.workflows.project import Project
+from curate.workflows.tracks import interpolated
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+__all__ = ["assist_routes", "assist_token", "assist_url"]
+
+_MOST_BYTES = 64_000
+_PICTURE = re.compile(r"^[0-9a-f]{12}-[0-9a-f]{32}\.png$")
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "ready": ("frame", "ahead"),
+    "segment": ("frame", "box", "points", "positive"),
+    "detect": ("frame", "run"),
+    "difference": ("frame",),
+    "parked": ("frame", "source"),
+}
+"""Operations of the helper process and what each takes; `layer` and `interpolate` are answered here."""
+
+
+def assist_routes() -> list[Route]:
+    """The routes, to be put in front of Streamlit's."""
+    prefix = f"{base_path()}/{ROUTE}"
+    return [
+        Route(f"{prefix}/assist", _assist, methods=["POST"]),
+        Route(f"{prefix}/difference/{{name}}", _difference, methods=["GET"]),
+    ]
+
+
+def assist_url() -> str:
+    """Path of the POST route."""
+    return f"{base_path()}/{ROUTE}/assist"
+
+
+def assist_token(project: Project, frame_id: str) -> str:
+    """What a request about this frame must carry."""
+    return sign(project_secret(project), "assist", frame_id)
+
+
+@lru_cache(maxsize=2)
+def _client(root: str, _site_stamp: int) -> AssistClient:
+    return AssistClient(Project.open(root))
+
+
+def client_of(project: Project) -> AssistClient:
+    """The project's helper process; another one when site.yaml changes."""
+    site = project.root / "site.yaml"
+    return _client(str(project.root), site.stat().st_mtime_ns)
+
+
+async def _assist(request: Request) -> Response:
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+        return _refusal("expected application/json", 415)
+    body = await request.body()
+    if len(body) > _MOST_BYTES:
+        return _refusal("the request is too long", 413)
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return _refusal("the request is no JSON", 400)
+    if not isinstance(asked, dict) or not isinstance(asked.get("frame"), str):
+        return _refusal("the request names no frame", 400)
+    try:
+        project = await run_in_threadpool(current_project)
+        token = asked.get("token")
+        if not isinstance(token, str) or not verify(project_secret(project), token, "assist", asked["frame"]):
+            return _refusal("this address was not written by the app", 403)
+        return JSONResponse(await _answer(project, asked), headers={"Cache-Control": "no-store"})
+    except CurateError as error:
+        return _refusal(f"{error.message} ({error.hint})" if error.hint else error.message, 422)
+
+
+async def _answer(project: Project, asked: Mapping[str, Any]) -> dict[str, Any]:
+    operation = str(asked.get("op"))
+    if operation == "layer":
+        return await run_in_threadpool(_layer, project, asked["frame"], str(asked.get("source")))
+    if operation == "interpolate":
+        return await run_in_threadpool(_interpolate, project, str(asked.get("label")))
+    if operation not in _FIELDS:
+        raise DataError(f"no such operation: {operation!r}")
+    fields = {name: asked[name] for name in _FIELDS[operation] if asked.get(name) is not None}
+    future = await run_in_threadpool(lambda: client_of(project).request(operation, **fields))
+    result = await asyncio.wrap_future(future)
+    if operation == "difference":
+        name = str(result["file"]).rpartition("/")[2]
+        signature = sign(project_secret(project), "difference", name)
+        return {"url": f"{base_path()}/{ROUTE}/difference/{name}?s={signature}"}
+    return result
+
+
+def _layer(project: Project, frame_id: str, source: str) -> dict[str, Any]:
+    labels = project.store.annotations(source, [frame_id])
+    return {"shapes": [label_values(label) | {"score": label.score} for label in labels]}
+
+
+def _interpolate(project: Project, label_id: str) -> dict[str, Any]:
+    shapes = interpolated(project, label_id)
+    return {"shapes": [label_values(label) | {"frame_id": label.frame_id} for label in shapes]}
+
+
+async def _difference(request: Request) -> Response:
+    name = request.path_params["name"]
+    try:
+        project = await run_in_threadpool(current_project)
+    except CurateError as error:
+        return PlainTextResponse(error.message, 500)
+    signature = request.query_params.get("s", "")
+    path = project.cache_dir / "difference" / name
+    if not _PICTURE.match(name) or not verify(project_secret(project), signature, "difference", name):
+        return PlainTextResponse("this address was not written by the app", 403)
+    if not path.is_file():
+        return PlainTextResponse("no such picture", 404)
+    headers = {
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    return FileResponse(path, media_type="image/png", headers=headers)
+
+
+def _refusal(text: str, status: int) -> Response:
+    return JSONResponse({"error": text}, status, headers={"Cache-Control": "no-store"})
