@@ -37,6 +37,9 @@ class TrainConfig:
         background_channels: Whether the difference to the plate joins the image as input.
         mask_head: Whether masks are learnt, where the samples have any.
         augment: Mirror, small shift and zoom, light changes.
+        paste: Mean number of objects that are copied into each training frame, in places where such
+            objects were seen; only where labels have masks.
+        ema: Decay of the exponential average of the weights that becomes the detector; 0 for the last weights.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         checkpoint_every: Steps between two checkpoints.
     """
@@ -52,6 +55,8 @@ class TrainConfig:
     background_channels: bool = False
     mask_head: bool = False
     augment: bool = True
+    paste: float = 0.0
+    ema: float = 0.0
     device: str = "auto"
     checkpoint_every: int = 20
 
@@ -64,9 +69,11 @@ class TrainConfig:
         for name in ("steps", "batch_size", "checkpoint_every", "learning_rate", "roi_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}", item=name)
-        for name in ("warmup_steps", "weight_decay", "seed"):
+        for name in ("warmup_steps", "weight_decay", "seed", "paste", "ema"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}", item=name)
+        if self.ema >= 1:
+            raise ConfigError(f"ema must be below 1, got {self.ema}", item="ema")
         if self.input_size < 64 or self.input_size % 32:
             raise ConfigError(
                 f"input_size must be a multiple of 32, at least 64, got {self.input_size}", item="input_size"

@@ -11,9 +11,9 @@ from torchvision.ops import batched_nms
 
 from curate.detectors.nanodet import BINS, STRIDES
 
-__all__ = ["cells", "decode_boxes", "group_logits", "suppress"]
+__all__ = ["NMS_IOU", "cells", "decode_boxes", "group_logits", "suppress"]
 
-_NMS_IOU = 0.6
+NMS_IOU = 0.6
 _CANDIDATES = 1000
 _KEPT = 200
 
@@ -66,5 +66,5 @@ def suppress(boxes: Tensor, scores: Tensor, threshold: float) -> tuple[Tensor, T
     if len(values) > _CANDIDATES:
         values, best = values.topk(_CANDIDATES)
         cell, klass = cell[best], klass[best]
-    kept = batched_nms(boxes[cell], values, klass, _NMS_IOU)[:_KEPT]
+    kept = batched_nms(boxes[cell], values, klass, NMS_IOU)[:_KEPT]
     return boxes[cell[kept]], values[kept], klass[kept]

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from curate.detectors.config import TrainConfig, TrainingSample
-from curate.detectors.letterbox import Canvas, fit_canvas, letterbox
+from curate.detectors.labels import CanvasLabels, MaskCrop, crop_mask
+from curate.detectors.letterbox import Canvas, difference_channels, fit_canvas, letterbox, shrink
+from curate.detectors.paste import Cutout, PasteBank, cut_out, paste_objects
 from curate.errors import ImageError, TrainingError
 from curate.geometry.rle import rle_to_mask
-from curate.types import FloatArray, ImageArray, IntArray, MaskArray
+from curate.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["Batch", "FrameCache", "Item", "MaskCrop", "load_image", "step_generator"]
+__all__ = ["Batch", "FrameCache", "Item", "load_image", "step_generator"]
 
 _CACHE_BYTES = 2 << 30
 _MIRROR = 0.5
@@ -31,25 +33,6 @@ _LIGHT = 0.2
 # A label that the shift pushed out of the picture to less than this share is ignored, not learnt.
 _VISIBLE_SHARE = 0.4
 _MIN_SIDE = 2.0
-
-
-@dataclass(frozen=True)
-class MaskCrop:
-    """The part of a mask around its object: pixels, and where they lie in the frame (x, y)."""
-
-    pixels: MaskArray
-    x: int
-    y: int
-
-    def sample(self, box: FloatArray, size: int) -> FloatArray:
-        """(size, size) share of foreground in the cells of a grid over a box given in pixels of the frame."""
-        steps = (np.arange(2 * size) + 0.5) / (2 * size)
-        xs = np.floor(box[0] + steps * (box[2] - box[0])).astype(int) - self.x
-        ys = np.floor(box[1] + steps * (box[3] - box[1])).astype(int) - self.y
-        height, width = self.pixels.shape
-        inside = ((ys >= 0) & (ys < height))[:, None] & ((xs >= 0) & (xs < width))[None]
-        found = self.pixels[np.clip(ys, 0, height - 1)][:, np.clip(xs, 0, width - 1)] & inside
-        return np.asarray(found.reshape(size, 2, size, 2).mean((1, 3)))
 
 
 @dataclass(frozen=True)
@@ -130,6 +113,13 @@ class FrameCache:
         self._frames: dict[int, tuple[ImageArray, Canvas]] = {}
         self._masks: dict[int, tuple[MaskCrop | None, ...]] = {}
         self._bytes = 0
+        self._sources = [
+            (at, label)
+            for at, sample in enumerate(samples)
+            for label, mask in enumerate(sample.masks)
+            if mask is not None and config.paste > 0
+        ]
+        self._bank = PasteBank([s.boxes for s in samples], [s.classes for s in samples])
 
     def batch(self, step: int) -> Batch:
         """The batch of a step (from 0)."""
@@ -165,44 +155,64 @@ class FrameCache:
     def _mask_crops(self, index: int) -> tuple[MaskCrop | None, ...]:
         if index not in self._masks:
             sample = self._samples[index]
-            crops = [_crop(rle_to_mask(mask)) if mask is not None else None for mask in sample.masks]
+            crops = [crop_mask(rle_to_mask(mask)) if mask is not None else None for mask in sample.masks]
             self._masks[index] = tuple(crops) or (None,) * len(sample.boxes)
         return self._masks[index]
 
     def _augmented(self, index: int, step: int, slot: int) -> tuple[ImageArray, Item]:
         image, canvas = self._frame(index)
         sample = self._samples[index]
+        labels = CanvasLabels(
+            sample.boxes * canvas.scale,
+            sample.classes,
+            sample.ignore_boxes * canvas.scale,
+            self._mask_crops(index),
+        )
         factor: FloatArray = np.ones(4)
         offset: FloatArray = np.zeros(4)
         if self._config.augment:
             random = step_generator(self._config.seed, 2, step, slot)
+            if self._sources:
+                image, labels = self._paste(
+                    image, canvas, labels, step_generator(self._config.seed, 4, step, slot)
+                )
             image, factor, offset = _transform(image, canvas, random)
-        moved = _move(sample.boxes * canvas.scale, factor, offset)
+        moved = _move(labels.boxes, factor, offset)
         clipped = np.clip(moved, 0, [image.shape[1], image.shape[0]] * 2)
         sides = clipped[:, 2:] - clipped[:, :2]
         share = sides.prod(1) / np.maximum((moved[:, 2:] - moved[:, :2]).prod(1), 1e-6)
         kept = (share >= _VISIBLE_SHARE) & (sides.min(1, initial=np.inf) >= _MIN_SIDE)
-        ignore = np.concatenate(
-            [_move(sample.ignore_boxes * canvas.scale, factor, offset), clipped[~kept & (sides.min(1) > 0)]]
-        )
-        masks = self._mask_crops(index)
+        ignore = np.concatenate([_move(labels.ignore, factor, offset), clipped[~kept & (sides.min(1) > 0)]])
         scale = canvas.scale * factor
         item = Item(
             clipped[kept].astype(np.float32),
-            sample.classes[kept],
+            labels.classes[kept],
             ignore.astype(np.float32),
-            tuple(mask for mask, keep in zip(masks, kept, strict=True) if keep),
+            tuple(mask for mask, keep in zip(labels.masks, kept, strict=True) if keep),
             (1 / scale, -offset / scale),
         )
         return image, item
 
+    def _paste(
+        self, image: ImageArray, canvas: Canvas, labels: CanvasLabels, random: np.random.Generator
+    ) -> tuple[ImageArray, CanvasLabels]:
+        """Objects of other frames copied in; labels that they cover are hidden or no longer judged."""
+        chosen = random.integers(len(self._sources), size=random.poisson(self._config.paste))
+        cutouts = [self._cutout(*self._sources[int(at)]) for at in chosen]
+        content = image[: canvas.content_height, : canvas.content_width]
+        pasted, labels = paste_objects(content[..., :3], labels, cutouts, self._bank, canvas.scale, random)
+        result = image.copy()
+        inside = result[: canvas.content_height, : canvas.content_width]
+        inside[..., :3] = pasted
+        if self._plate is not None:
+            inside[..., 3:] = difference_channels(pasted, shrink(self._plate, canvas))
+        return result, labels
 
-def _crop(mask: MaskArray) -> MaskCrop | None:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    y, x = int(rows[0]), int(columns[0])
-    return MaskCrop(mask[y : rows[-1] + 1, x : columns[-1] + 1].copy(), x, y)
+    def _cutout(self, index: int, label: int) -> Cutout | None:
+        mask = self._mask_crops(index)[label]
+        image, canvas = self._frame(index)
+        klass = int(self._samples[index].classes[label])
+        return None if mask is None else cut_out(image[..., :3], mask, klass, canvas)
 
 
 def _move(boxes: FloatArray, factor: FloatArray, offset: FloatArray) -> FloatArray:

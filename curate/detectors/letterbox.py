@@ -12,7 +12,7 @@ from torch import Tensor
 from curate.errors import ModelError
 from curate.types import FloatArray, ImageArray
 
-__all__ = ["Canvas", "difference_channels", "fit_canvas", "letterbox", "normalise"]
+__all__ = ["DIFFERENCE", "Canvas", "difference_channels", "fit_canvas", "letterbox", "normalise", "shrink"]
 
 _MULTIPLE = 32
 # NanoDet's training statistics of BGR pixels.
@@ -20,7 +20,14 @@ _MEAN = (103.53, 116.28, 123.675)
 _STD = (57.375, 57.12, 58.395)
 # Difference channels are kept as bytes: one unit of log ratio is this many grey levels.
 _DIFFERENCE_LEVELS = 96.0
-_LOG = np.log(np.arange(256, dtype=np.float32) + 8.0)
+_LOG_OFFSET = 8.0
+_LOG = np.log(np.arange(256, dtype=np.float32) + _LOG_OFFSET)
+DIFFERENCE = {
+    "formula": "d = |log(image + offset) - log(plate + offset)|; clip((d - median(d over the content)) * levels)",
+    "offset": _LOG_OFFSET,
+    "levels": _DIFFERENCE_LEVELS,
+}
+"""How difference channels are made, for other programs: per channel, cut off to whole bytes."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +91,18 @@ def letterbox(image: ImageArray, canvas: Canvas, plate: ImageArray | None = None
             f"the background plate has shape {plate.shape}, the frame {image.shape}",
             hint="make the plate from frames of the same size",
         )
-    content = _shrink(image, canvas)
+    content = shrink(image, canvas)
     channels = 3 if plate is None else 6
     result = np.zeros((canvas.height, canvas.width, channels), np.uint8)
     inside = result[: canvas.content_height, : canvas.content_width]
     inside[..., :3] = content
     if plate is not None:
-        inside[..., 3:] = difference_channels(content, _shrink(plate, canvas))
+        inside[..., 3:] = difference_channels(content, shrink(plate, canvas))
     return result
 
 
-def _shrink(image: ImageArray, canvas: Canvas) -> ImageArray:
+def shrink(image: ImageArray, canvas: Canvas) -> ImageArray:
+    """(H, W, 3) RGB frame to the BGR content of its canvas."""
     size = (canvas.content_width, canvas.content_height)
     shrunk = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(shrunk[..., ::-1])

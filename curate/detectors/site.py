@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from curate.detectors.classes import map_classes
 from curate.detectors.config import TrainConfig
+from curate.detectors.export import network_to_onnx, onnx_signature
 from curate.detectors.inference import (
     Prepared,
     choose_device,
@@ -25,6 +27,7 @@ from curate.detectors.inference import (
     prepare,
     to_detections,
 )
+from curate.detectors.letterbox import fit_canvas
 from curate.detectors.model import SiteNetwork, rois_of
 from curate.detectors.nanodet import DenseOutput, NanoDet
 from curate.detectors.roi import apply_deltas
@@ -159,6 +162,22 @@ class SiteDetector:
             for probability, box in zip(probabilities, boxes, strict=True)
         )
         return shapes, np.maximum(probabilities, 1 - probabilities).mean((1, 2))
+
+    def to_onnx(self, height: int, width: int) -> bytes:
+        """The detector of boxes as an ONNX model for frames of one size (see `network_to_onnx`)."""
+        network = deepcopy(self._network).cpu().eval()
+        return network_to_onnx(network, fit_canvas(height, width, self._config.input_size))
+
+    def signature(self, height: int, width: int) -> dict[str, Any]:
+        """How `to_onnx`'s model is fed and read, JSON-ready (see `onnx_signature`)."""
+        canvas = fit_canvas(height, width, self._config.input_size)
+        channels = self._network.dense.stem.in_channels
+        return onnx_signature((height, width), canvas, channels, len(self._classes))
+
+    @property
+    def plate(self) -> ImageArray | None:
+        """(H, W, 3) RGB background plate, where the network has difference channels."""
+        return self._plate
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors and detector.json; the description comes last and makes it complete.

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from curate.detectors.average import WeightAverage
 from curate.detectors.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors, restore_optimizer
 from curate.detectors.config import Progress, TrainConfig, TrainingSample, TrainingStopped, fingerprint
 from curate.detectors.decode import cells
@@ -97,6 +98,7 @@ def train_detector(
                     file=out_dir,
                     hint="start it again to go on from there",
                 )
+    trainer.finish()
     detector = SiteDetector(model, classes, config, plate=plate, fingerprint=run, device=config.device)
     detector.save(out_dir)
     (out_dir / _CHECKPOINT).unlink(missing_ok=True)
@@ -161,6 +163,7 @@ class _Trainer:
             [{"params": self._dense_parameters}, {"params": self._head_parameters}],
             weight_decay=config.weight_decay,
         )
+        self._average = WeightAverage(model, config.ema) if config.ema else None
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._started_at = 0
@@ -175,6 +178,10 @@ class _Trainer:
             if name.startswith("model.")
         }
         self._model.load_state_dict(state)
+        if self._average is not None:
+            self._average.restore(
+                {name: checkpoint.tensors[f"average.{name}"] for name in self._average.weights}
+            )
         restore_optimizer(self._optimizer, self._model, checkpoint.tensors)
         self.step = self._started_at = checkpoint.step
         self._seconds_before = checkpoint.seconds
@@ -182,9 +189,16 @@ class _Trainer:
     def checkpoint(self, run: str) -> Checkpoint:
         """The state after the steps done."""
         tensors = {f"model.{name}": value for name, value in self._model.state_dict().items()}
+        if self._average is not None:
+            tensors |= {f"average.{name}": value for name, value in self._average.weights.items()}
         return Checkpoint(
             run, self.step, self._seconds(), tensors | optimizer_tensors(self._optimizer, self._model)
         )
+
+    def finish(self) -> None:
+        """Make the averaged weights, if there are any, those of the model."""
+        if self._average is not None:
+            self._model.load_state_dict(self._average.weights)
 
     def advance(self) -> Progress:
         """One step of the optimiser.
@@ -207,6 +221,8 @@ class _Trainer:
             self._require_finite({"gradient": float(norm)})
         self._optimizer.step()
         self.step += 1
+        if self._average is not None:
+            self._average.update(self._model, self.step)
         pace = (time.monotonic() - self._started) / (self.step - self._started_at)
         eta = pace * (self._config.steps - self.step)
         rate = self._config.learning_rate * factor

@@ -57,6 +57,8 @@ def test_the_commands_are_those_of_the_architecture() -> None:
         "review",
         "version",
         "train",
+        "predict",
+        "export-model",
         "evaluate",
         "compare",
         "retrain",

@@ -18,7 +18,7 @@ class Scene:
 
     classes = ("cone", "person")
     config = TrainConfig(
-        steps=6, batch_size=2, input_size=128, checkpoint_every=2, device="cpu", warmup_steps=2
+        steps=6, batch_size=2, input_size=128, checkpoint_every=2, device="cpu", warmup_steps=2, ema=0.9
     )
 
     def __init__(self) -> None:
