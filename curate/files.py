@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from curate.errors import ConflictError, DataError, ProjectError
 __all__ = ["exclusive", "read_json", "write_atomically", "write_json"]
 
 
-def write_atomically(path: Path, data: bytes, *, make_folder: bool = True) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes], *, make_folder: bool = True) -> None:
     """Write a file so that a crash or a full disk leaves the old one, or nothing, but never half of the new one.
 
     Args:
         path: The file; replaced at once when everything is on the disk.
-        data: Its content.
+        data: Its content, whole or in pieces.
         make_folder: Make its folder when it is missing.
 
     Raises:
@@ -34,7 +34,8 @@ def write_atomically(path: Path, data: bytes, *, make_folder: bool = True) -> No
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                for piece in (data,) if isinstance(data, bytes) else data:
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

@@ -25,6 +25,7 @@ from curate.store.records import (
     SourceCount,
     VersionRecord,
 )
+from curate.store.results import pack_text
 from curate.store.store import Store
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "SourceCount",
     "Store",
     "VersionRecord",
+    "pack_text",
 ]

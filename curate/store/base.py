@@ -11,13 +11,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 
-from curate.errors import DataError
+from curate.errors import DataError, StoreError
 from curate.store.engine import WRITE_OPTION, translated
 
-__all__ = ["StoreBase", "chunked", "dump_json"]
+__all__ = ["STREAM", "StoreBase", "chunked", "dump_json"]
 
 T = TypeVar("T")
 _CHUNK = 1000
+STREAM: dict[str, Any] = {"yield_per": 2000}
+"""Execution options of a query whose rows must not all be in memory at once."""
 
 
 class StoreBase:
@@ -37,6 +39,8 @@ class StoreBase:
         """
         active: Connection | None = getattr(self._local, "connection", None)
         if active is not None:
+            if getattr(self._local, "reading", False):
+                raise StoreError("nothing can be written inside a view for reading", file=self.where)
             with translated(self.where), active.begin_nested():
                 yield active
             return
@@ -48,6 +52,23 @@ class StoreBase:
                     yield connection
                 finally:
                     self._local.connection = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One consistent view for several reads on this thread; writers go on meanwhile and are not seen.
+
+        Raises:
+            StoreError: Something is written inside the block.
+        """
+        if getattr(self._local, "connection", None) is not None:
+            yield
+            return
+        with translated(self.where), self._engine.connect() as connection, connection.begin():
+            self._local.connection, self._local.reading = connection, True
+            try:
+                yield
+            finally:
+                self._local.connection, self._local.reading = None, False
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:

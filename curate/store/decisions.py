@@ -133,16 +133,13 @@ class DecisionStore(StoreBase):
 
     def decision_tallies(self) -> list[DecisionTally]:
         """Decided issues by type and by the kind of the decision that stands behind them."""
-        columns = (schema.issues.c.type, _table.c.kind)
-        query = (
-            sa.select(*columns, sa.func.count())
-            .join_from(schema.issues, _table, schema.issues.c.decision_id == _table.c.id)
-            .where(schema.issues.c.state == IssueState.DECIDED.value)
-            .group_by(*columns)
-            .order_by(*columns)
+        table = schema.issue_tallies
+        query = sa.select(table.c.type, table.c.verdict, table.c.count).order_by(
+            table.c.type, table.c.verdict
         )
+        decided = (table.c.state == IssueState.DECIDED.value) & (table.c.verdict != "")
         with self._read() as connection:
-            rows = connection.execute(query)
+            rows = connection.execute(query.where(decided))
             return [DecisionTally(IssueType(row[0]), DecisionKind(row[1]), row[2]) for row in rows]
 
     def ack(self, client_id: str) -> int:

@@ -75,6 +75,41 @@ class FrameStore(StoreBase):
                 rows.sort(key=lambda row: (row.clip, row.position, row.id))
         return [_frame(row) for row in rows]
 
+    def frames_excluded(self, ids: Iterable[str]) -> dict[str, bool]:
+        """Frame id -> whether a decision took it out, of those ids that are there, sorted."""
+        columns = (schema.frames.c.id, schema.frames.c.excluded)
+        found: dict[str, bool] = {}
+        with self._read() as connection:
+            for chunk in chunked(sorted(set(ids))):
+                query = sa.select(*columns).where(schema.frames.c.id.in_(chunk)).order_by(columns[0])
+                found.update((row.id, row.excluded) for row in connection.execute(query))
+        return found
+
+    def frame_counts(self) -> tuple[int, int]:
+        """Number of frames, and of those that decisions took out."""
+        query = sa.select(schema.frames.c.excluded, sa.func.count()).group_by(schema.frames.c.excluded)
+        with self._read() as connection:
+            counts = {bool(excluded): int(number) for excluded, number in connection.execute(query)}
+        return sum(counts.values()), counts.get(True, 0)
+
+    def frames_page(
+        self, limit: int = 1000, after: Frame | None = None, include_excluded: bool = True
+    ) -> list[Frame]:
+        """A page of all frames in the order of `frames`: by recording, position and id.
+
+        Args:
+            limit: At most so many.
+            after: The last frame of the page before.
+            include_excluded: Also those that a decision took out.
+        """
+        query = sa.select(schema.frames).order_by(*_ORDER).limit(limit)
+        if after is not None:
+            query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(after.clip, after.index, after.id))
+        if not include_excluded:
+            query = query.where(~schema.frames.c.excluded)
+        with self._read() as connection:
+            return [_frame(row) for row in connection.execute(query)]
+
     def frame(self, frame_id: str) -> Frame:
         """One frame.
 

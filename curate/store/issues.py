@@ -17,6 +17,7 @@ from curate.store import schema
 from curate.store.base import StoreBase, chunked, dump_json
 from curate.store.records import IssueCount, IssuePage, IssueStatus, IssueSync
 from curate.store.serialize import issue_from_dict, issue_to_dict
+from curate.store.tallies import move_issue, recount_issues
 
 __all__ = ["IssueStore"]
 
@@ -58,6 +59,7 @@ class IssueStore(StoreBase):
             for ids in chunked(gone):
                 update = sa.update(_table).where(_table.c.id.in_(ids))
                 connection.execute(update.values(state=IssueState.OBSOLETE.value))
+            recount_issues(connection)
         return IssueSync(**counts, obsolete=len(gone))
 
     def issues(
@@ -156,12 +158,15 @@ class IssueStore(StoreBase):
 
     def issue_counts(self) -> list[IssueCount]:
         """Number of issues and sum of probabilities by type and state."""
-        columns = (_table.c.type, _table.c.state)
-        query = sa.select(*columns, sa.func.count(), sa.func.sum(_table.c.probability)).group_by(*columns)
+        table = schema.issue_tallies
+        columns = (table.c.type, table.c.state)
+        query = sa.select(*columns, sa.func.sum(table.c.count), sa.func.sum(table.c.expected))
         with self._read() as connection:
             return [
-                IssueCount(IssueType(kind), IssueState(state), count, float(expected))
-                for kind, state, count, expected in connection.execute(query.order_by(*columns))
+                IssueCount(IssueType(kind), IssueState(state), int(count), float(expected))
+                for kind, state, count, expected in connection.execute(
+                    query.group_by(*columns).order_by(*columns)
+                )
             ]
 
     def set_issue_state(self, issue_id: str, state: IssueState, decision_id: str | None) -> None:
@@ -172,6 +177,7 @@ class IssueStore(StoreBase):
         """
         update = sa.update(_table).where(_table.c.id == issue_id)
         with self.begin() as connection:
+            move_issue(connection, issue_id, state.value, decision_id)
             result = connection.execute(update.values(state=state.value, decision_id=decision_id))
             if result.rowcount == 0:
                 raise NotFoundError("no such issue", item=f"issue {issue_id}")

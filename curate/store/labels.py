@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from curate.annotations import Annotation, replace
 from curate.errors import ConflictError, NotFoundError
 from curate.store import schema
-from curate.store.base import StoreBase, chunked, dump_json
+from curate.store.base import STREAM, StoreBase, chunked
+from curate.store.label_rows import (
+    CONTENT,
+    LabelContent,
+    add_labels,
+    digested,
+    head_values,
+    label_tally,
+    label_values,
+    to_annotation,
+    to_revision,
+)
 from curate.store.records import LabelHead, Revision, SourceCount
-from curate.store.serialize import mask_from_dict, mask_to_dict
+from curate.store.tallies import shift_source
 
 __all__ = ["LabelStore"]
 
 _heads = schema.heads
 _revisions = schema.annotation_revisions
 _is_head = (_revisions.c.annotation_id == _heads.c.id) & (_revisions.c.revision == _heads.c.revision)
-_SIDES = ("x1", "y1", "x2", "y2")
-_PLAIN = ("frame_id", "source", "label", "score", "track_id", "iscrowd", "occluded", "difficult", "ignore")
-_CONTENT = (*_PLAIN, *_SIDES, "mask", "attributes")
 
 
 class LabelStore(StoreBase):
@@ -48,7 +52,7 @@ class LabelStore(StoreBase):
         added = 0
         with self.begin() as connection:
             for chunk in chunked(annotations):
-                added += _add_chunk(connection, chunk, actor)
+                added += add_labels(connection, chunk, actor)
         return added
 
     def annotations(
@@ -66,11 +70,11 @@ class LabelStore(StoreBase):
         query = query.order_by(_heads.c.frame_id, _heads.c.id)
         with self._read() as connection:
             if frame_ids is None:
-                return [_annotation(row) for row in connection.execute(query)]
+                return [to_annotation(row) for row in connection.execute(query)]
             result: list[Annotation] = []
             for chunk in chunked(sorted(set(frame_ids))):
                 rows = connection.execute(query.where(_heads.c.frame_id.in_(chunk)))
-                result += [_annotation(row) for row in rows]
+                result += [to_annotation(row) for row in rows]
         return result
 
     def annotation(self, annotation_id: str) -> Annotation:
@@ -103,7 +107,7 @@ class LabelStore(StoreBase):
             row = connection.execute(query).first()
         if row is None:
             raise NotFoundError("no such label", item=f"annotation {annotation_id}")
-        return _revision(row)
+        return to_revision(row)
 
     def revisions(self, annotation_id: str) -> list[Revision]:
         """The whole history of a label, oldest first.
@@ -116,7 +120,7 @@ class LabelStore(StoreBase):
             rows = connection.execute(query.order_by(_revisions.c.revision)).all()
         if not rows:
             raise NotFoundError("no such label", item=f"annotation {annotation_id}")
-        return [_revision(row) for row in rows]
+        return [to_revision(row) for row in rows]
 
     def exact_revisions(self, wanted: Mapping[str, int]) -> list[Annotation]:
         """Labels exactly as in the given revisions (label id -> revision), by frame id and label id.
@@ -125,13 +129,18 @@ class LabelStore(StoreBase):
             NotFoundError: A revision is not there.
         """
         found: list[Annotation] = []
+        missing: list[str] = []
         with self._read() as connection:
-            for chunk in chunked(sorted(wanted)):
-                rows = connection.execute(sa.select(_revisions).where(_revisions.c.annotation_id.in_(chunk)))
-                found += [_annotation(row) for row in rows if wanted[row.annotation_id] == row.revision]
-        if len(found) < len(wanted):
-            missing = min(set(wanted) - {annotation.id for annotation in found})
-            raise NotFoundError(f"no revision {wanted[missing]} of this label", item=f"annotation {missing}")
+            for chunk in chunked(sorted(wanted.items())):
+                here = dict(chunk)
+                rows = connection.execute(sa.select(_revisions).where(_revisions.c.annotation_id.in_(here)))
+                labels = [to_annotation(row) for row in rows if here[row.annotation_id] == row.revision]
+                found += labels
+                missing += sorted(set(here) - {label.id for label in labels})
+        if missing:
+            raise NotFoundError(
+                f"no revision {wanted[missing[0]]} of this label", item=f"annotation {missing[0]}"
+            )
         return sorted(found, key=lambda annotation: (annotation.frame_id, annotation.id))
 
     def labels_digest(self, wanted: Mapping[str, int]) -> str:
@@ -141,22 +150,41 @@ class LabelStore(StoreBase):
             NotFoundError: A revision is not there.
         """
         digest = hashlib.sha256()
-        columns = [_revisions.c[name] for name in ("annotation_id", "revision", *_CONTENT)]
+        columns = [_revisions.c[name] for name in ("annotation_id", "revision", *CONTENT)]
         query = sa.select(*columns).order_by(_revisions.c.annotation_id)
         count = 0
         with self._read() as connection:
-            for chunk in chunked(sorted(wanted)):
+            for chunk in chunked(sorted(wanted.items())):
+                here = dict(chunk)
                 for label_id, revision, *content in connection.execute(
-                    query.where(_revisions.c.annotation_id.in_(chunk))
+                    query.where(_revisions.c.annotation_id.in_(here))
                 ):
-                    if wanted[label_id] == revision:
+                    if here[label_id] == revision:
                         count += 1
-                        digest.update(json.dumps([label_id, *content]).encode())
+                        digest.update(digested(label_id, content))
         if count < len(wanted):
             raise NotFoundError(
                 f"{len(wanted) - count} of {len(wanted)} label revisions are not in the store"
             )
         return digest.hexdigest()
+
+    def label_contents(self, source: str) -> Iterator[LabelContent]:
+        """Every current label of a source by id, one at a time: its head, and what `labels_digest` digests.
+
+        Read it inside `reading`, or an edit in between may be seen.
+        """
+        content = [_revisions.c[name] for name in CONTENT]
+        same = (_revisions.c.annotation_id == _heads.c.id) & (_revisions.c.revision == _heads.c.content_of)
+        query = (
+            sa.select(_heads.c.id, _heads.c.content_of, *content)
+            .join_from(_heads, _revisions, same)
+            # Not `source = ...`: a database would then walk the source's index and sort millions of rows.
+            .where(_heads.c.source.concat("") == source, ~_heads.c.deleted)
+            .order_by(_heads.c.id)
+        )
+        with self._read() as connection, connection.execute(query.execution_options(**STREAM)) as rows:
+            for label_id, revision, *values in rows:
+                yield LabelContent(label_id, revision, values[0], values[2], digested(label_id, values))
 
     def label_heads(
         self, source: str | None = None, frame_ids: Iterable[str] | None = None
@@ -177,14 +205,26 @@ class LabelStore(StoreBase):
 
     def sources(self) -> list[SourceCount]:
         """Every label source with its current labels and their frames."""
-        query = (
-            sa.select(_heads.c.source, sa.func.count(), sa.func.count(_heads.c.frame_id.distinct()))
-            .where(~_heads.c.deleted)
-            .group_by(_heads.c.source)
-            .order_by(_heads.c.source)
-        )
+        table = schema.source_tallies
         with self._read() as connection:
-            return [SourceCount(*row) for row in connection.execute(query)]
+            rows = connection.execute(sa.select(table).order_by(table.c.source))
+            return [SourceCount(*row) for row in rows]
+
+    def labelled_frame_ids(self, source: str) -> set[str]:
+        """Ids of the frames that have a current label of this source."""
+        query = sa.select(_heads.c.frame_id).where(_heads.c.source == source, ~_heads.c.deleted).distinct()
+        with self._read() as connection:
+            return set(connection.execute(query).scalars())
+
+    def frames_of_labels(self, ids: Iterable[str]) -> dict[str, str]:
+        """Label id -> frame id of those of the labels that are there and not deleted."""
+        query = sa.select(_heads.c.id, _heads.c.frame_id).where(~_heads.c.deleted)
+        found: dict[str, str] = {}
+        with self._read() as connection:
+            for chunk in chunked(sorted(set(ids))):
+                rows = connection.execute(query.where(_heads.c.id.in_(chunk)))
+                found.update((row.id, row.frame_id) for row in rows)
+        return found
 
     def append_revision(
         self,
@@ -222,7 +262,7 @@ class LabelStore(StoreBase):
                     f"expected revision {parent} of the label, found {head}",
                     item=f"annotation {annotation.id}",
                 )
-            values = _values(annotation, actor) | {
+            values = label_values(annotation, actor) | {
                 "revision": revision,
                 "parent": parent,
                 "content_of": revision if restores is None else restores,
@@ -230,94 +270,14 @@ class LabelStore(StoreBase):
                 "decision_id": decision_id,
             }
             connection.execute(sa.insert(_revisions), values)
+            before = label_tally(connection, annotation.id, annotation.frame_id, annotation.source)
             if parent is None:
-                connection.execute(sa.insert(_heads), _head_values(values))
+                connection.execute(sa.insert(_heads), head_values(values))
             else:
                 update = sa.update(_heads).where(_heads.c.id == annotation.id)
-                connection.execute(update.values(**_head_values(values)))
+                connection.execute(update.values(**head_values(values)))
+            after = label_tally(connection, annotation.id, annotation.frame_id, annotation.source)
+            if after != before:
+                change = (after[0] - before[0], after[1] - before[1])
+                shift_source(connection, {annotation.source: change})
         return replace(annotation, revision=revision)
-
-
-def _annotation(row: Any) -> Annotation:
-    return Annotation(
-        id=row.annotation_id,
-        bbox_xyxy=(row.x1, row.y1, row.x2, row.y2),
-        mask=None
-        if row.mask is None
-        else mask_from_dict(json.loads(row.mask), f"annotation {row.annotation_id}"),
-        attributes=json.loads(row.attributes),
-        revision=row.revision,
-        **{name: getattr(row, name) for name in _PLAIN},
-    )
-
-
-def _revision(row: Any) -> Revision:
-    return Revision(
-        _annotation(row), row.parent, row.content_of, row.deleted, row.actor, row.decision_id, row.created_at
-    )
-
-
-def _values(annotation: Annotation, actor: str) -> dict[str, Any]:
-    """The row of a first revision."""
-    item = f"annotation {annotation.id}"
-    return {
-        "annotation_id": annotation.id,
-        "revision": 0,
-        "parent": None,
-        "content_of": 0,
-        "deleted": False,
-        **{name: getattr(annotation, name) for name in _PLAIN},
-        **dict(zip(_SIDES, annotation.bbox_xyxy, strict=True)),
-        "score": None if annotation.score is None else float(annotation.score),
-        "mask": None if annotation.mask is None else dump_json(mask_to_dict(annotation.mask), item=item),
-        "attributes": dump_json(dict(annotation.attributes), item=item),
-        "actor": actor,
-        "decision_id": None,
-        "created_at": time.time(),
-    }
-
-
-def _head_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("revision", "content_of", "deleted", "frame_id", "source", "label")
-    return {"id": values["annotation_id"], **{name: values[name] for name in names}}
-
-
-def _add_chunk(connection: Connection, annotations: list[Annotation], actor: str) -> int:
-    _check_frames(connection, annotations)
-    query = sa.select(_revisions).where(
-        _revisions.c.annotation_id.in_({annotation.id for annotation in annotations}),
-        _revisions.c.revision == 0,
-    )
-    known: dict[str, Any] = {row["annotation_id"]: row for row in connection.execute(query).mappings()}
-    new: list[dict[str, Any]] = []
-    for annotation in annotations:
-        values = _values(annotation, actor)
-        before = known.setdefault(annotation.id, values)
-        if before is values:
-            new.append(values)
-            continue
-        changed = [name for name in _CONTENT if before[name] != values[name]]
-        if changed:
-            raise ConflictError(
-                f"a label with this id came in before with another {changed[0]}"
-                f" ({before[changed[0]]!r}, now {values[changed[0]]!r})",
-                item=f"annotation {annotation.id}",
-                hint="give changed labels new ids or another source",
-            )
-    if new:
-        connection.execute(sa.insert(_revisions), new)
-        connection.execute(sa.insert(_heads), [_head_values(values) for values in new])
-    return len(new)
-
-
-def _check_frames(connection: Connection, annotations: list[Annotation]) -> None:
-    wanted = {annotation.frame_id for annotation in annotations}
-    query = sa.select(schema.frames.c.id).where(schema.frames.c.id.in_(wanted))
-    known = set(connection.execute(query).scalars())
-    for annotation in annotations:
-        if annotation.frame_id not in known:
-            raise NotFoundError(
-                f"the label names frame {annotation.frame_id}, which is not in the store",
-                item=f"annotation {annotation.id}",
-                hint="ingest the frames first",
-            )

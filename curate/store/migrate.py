@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from curate.errors import StoreError
 
-__all__ = ["HEAD", "migrate", "stored_revision"]
+if TYPE_CHECKING:
+    from alembic.config import Config
 
-HEAD = "0001"
+__all__ = ["HEAD", "alembic_config", "migrate", "stored_revision"]
+
+HEAD = "0002"
 """The newest revision in migrations/versions."""
 
 
@@ -30,24 +34,20 @@ def stored_revision(connection: Connection, where: str) -> str | None:
     return None
 
 
-def migrate(connection: Connection, where: str) -> None:
-    """Run what is missing. Expects a write transaction, which it leaves open.
+def migrate(connection: Connection, where: str, target: str = HEAD) -> None:
+    """Run what is missing up to a revision. Expects a write transaction, which it leaves open.
 
     Raises:
         StoreError: A newer Crossguard made the database, or another program did.
     """
     current = stored_revision(connection, where)
-    if current == HEAD:
+    if current == target:
         return
     # Imported here: most processes find the schema ready and need not pay for Alembic.
     from alembic import command
-    from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
+    config = alembic_config(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise StoreError(
@@ -55,4 +55,15 @@ def migrate(connection: Connection, where: str) -> None:
             file=where,
             hint="install the version of Crossguard that made it, or a later one",
         )
-    command.upgrade(config, "head")
+    command.upgrade(config, target)
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's settings for our scripts, on a connection whose transaction it joins."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

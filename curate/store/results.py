@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from curate.errors import ConflictError, NotFoundError
+from curate.errors import ConflictError, NotFoundError, StoreError
 from curate.store import schema
 from curate.store.base import StoreBase, chunked, dump_json
 from curate.store.records import Artifact, EvaluationRecord, GoldSet, GoldState, RunRecord, VersionRecord
 
-__all__ = ["ResultStore"]
+__all__ = ["ResultStore", "pack_text"]
+
+_PART_BYTES = 1 << 20
 
 
 class ResultStore(StoreBase):
@@ -34,6 +38,12 @@ class ResultStore(StoreBase):
         query = sa.select(table).where(table.c.stage == stage).order_by(table.c.key)
         with self._read() as connection:
             return {row.key: Artifact(*row) for row in connection.execute(query)}
+
+    def artifact_keys(self, stage: str) -> set[str]:
+        """The keys of everything that a stage made."""
+        table = schema.artifacts
+        with self._read() as connection:
+            return set(connection.execute(sa.select(table.c.key).where(table.c.stage == stage)).scalars())
 
     def put_artifacts(self, artifacts: Iterable[Artifact]) -> None:
         """Note what was made; an artifact of the same stage and key gives way."""
@@ -114,18 +124,24 @@ class ResultStore(StoreBase):
         with self._read() as connection:
             return [_gold(row) for row in connection.execute(query).mappings()]
 
-    def add_version(self, version: VersionRecord, manifest: str) -> VersionRecord:
-        """Add a dataset version with its manifest (JSON text); known content gives the stored one back.
+    def add_version(self, version: VersionRecord, manifest: str | Sequence[bytes]) -> VersionRecord:
+        """Add a dataset version; known content gives the stored one back. `curate.versions` makes them.
 
-        `curate.versions` makes them.
+        Args:
+            version: The version.
+            manifest: Its JSON text, whole or as `pack_text` packed it.
         """
         table = schema.versions
+        parts = pack_text([manifest]) if isinstance(manifest, str) else manifest
         with self.begin() as connection:
             query = sa.select(table).where(table.c.content_hash == version.content_hash)
             row: Any = connection.execute(query).mappings().first()
             if row is None:
-                row = _row(version, table, manifest=manifest)
+                row = _row(version, table)
                 connection.execute(sa.insert(table), row)
+                for number, content in enumerate(parts):
+                    values = {"version_id": version.id, "number": number, "content": content}
+                    connection.execute(sa.insert(schema.version_parts), values)
             return _version(row)
 
     def version(self, version_id: str) -> VersionRecord:
@@ -145,23 +161,41 @@ class ResultStore(StoreBase):
     def versions(self) -> list[VersionRecord]:
         """All versions, oldest first."""
         table = schema.versions
-        columns = [column for column in table.c if column.name != "manifest"]
-        query = sa.select(*columns).order_by(table.c.created_at, table.c.id)
+        query = sa.select(table).order_by(table.c.created_at, table.c.id)
         with self._read() as connection:
             return [_version(row) for row in connection.execute(query).mappings()]
 
     def version_manifest(self, version_id: str) -> str:
-        """The manifest (JSON text) of a version.
+        """The manifest (JSON text) of a version; ten million labels have half a gigabyte of it.
 
         Raises:
             NotFoundError: No such version.
+            StoreError: A piece of it is damaged.
         """
-        table = schema.versions
+        return b"".join(self.version_manifest_parts(version_id)).decode()
+
+    def version_manifest_parts(self, version_id: str) -> Iterator[bytes]:
+        """The same in pieces of about a MiB.
+
+        Raises:
+            NotFoundError: No such version.
+            StoreError: A piece of it is damaged.
+        """
+        table = schema.version_parts
+        query = sa.select(table.c.content).where(table.c.version_id == version_id).order_by(table.c.number)
+        number = 0
         with self._read() as connection:
-            text = connection.execute(sa.select(table.c.manifest).where(table.c.id == version_id)).scalar()
-        if text is None:
-            raise NotFoundError("no such version", item=f"version {version_id}")
-        return str(text)
+            if not connection.execute(query.limit(1)).first():
+                raise NotFoundError("no such version", item=f"version {version_id}")
+            with connection.execute(query.execution_options(yield_per=8)) as rows:
+                for content in rows.scalars():
+                    try:
+                        yield zlib.decompress(content)
+                    except zlib.error as error:
+                        raise StoreError(
+                            f"part {number} of the manifest is damaged: {error}", item=f"version {version_id}"
+                        ) from error
+                    number += 1
 
     def put_run(self, run: RunRecord) -> RunRecord:
         """Add a run, or write its new state; the time of its creation stays.
@@ -172,7 +206,7 @@ class ResultStore(StoreBase):
         table = schema.runs
         with self.begin() as connection:
             if run.version_id is not None:
-                self.version_manifest(run.version_id)
+                _expect_version(connection, run.version_id)
             row = _row(run, table)
             here = table.c.id == run.id
             created = connection.execute(sa.select(table.c.created_at).where(here)).scalar()
@@ -234,15 +268,37 @@ class ResultStore(StoreBase):
             return [_evaluation(row) for row in connection.execute(query).mappings()]
 
 
+def pack_text(pieces: Iterable[str]) -> list[bytes]:
+    """Text of any length as compressed parts for `add_version`."""
+    parts: list[bytes] = []
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece.encode())
+        size += len(waiting[-1])
+        if size >= _PART_BYTES:
+            parts.append(zlib.compress(b"".join(waiting), 1))
+            waiting, size = [], 0
+    if waiting or not parts:
+        parts.append(zlib.compress(b"".join(waiting), 1))
+    return parts
+
+
+def _expect_version(connection: Connection, version_id: str) -> None:
+    query = sa.select(schema.versions.c.id).where(schema.versions.c.id == version_id)
+    if connection.execute(query).first() is None:
+        raise NotFoundError("no such version", item=f"version {version_id}")
+
+
 _JSON = ("manifest", "config", "result", "metrics")
 
 
-def _row(record: Any, table: sa.Table, **given: Any) -> dict[str, Any]:
+def _row(record: Any, table: sa.Table) -> dict[str, Any]:
     """A record as the row of its table: JSON as text, the time filled in."""
     columns: list[str] = table.c.keys()
-    row = {name: given[name] if name in given else getattr(record, name) for name in columns}
+    row = {name: getattr(record, name) for name in columns}
     for name in _JSON:
-        if name in row and name not in given:
+        if name in row:
             row[name] = dump_json(dict(row[name]), item=f"{name} of {table.name}")
     if "state" in row:
         row["state"] = str(row["state"])
@@ -260,7 +316,7 @@ def _gold(row: Any) -> GoldSet:
 
 
 def _version(row: Any) -> VersionRecord:
-    return VersionRecord(**{name: value for name, value in row.items() if name != "manifest"})
+    return VersionRecord(**row)
 
 
 def _run(row: Any) -> RunRecord:

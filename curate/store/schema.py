@@ -57,6 +57,7 @@ frames = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("excluded", sa.Boolean, nullable=False),
     sa.Index("ix_frames_order", "clip", "position", "id"),
+    sa.Index("ix_frames_excluded", "excluded"),
 )
 
 frame_aliases = sa.Table(
@@ -166,6 +167,36 @@ sa.Index("ix_issues_label", issues.c.state, issues.c.label, *_ranked)
 sa.Index("ix_issues_frame", issues.c.frame_id, issues.c.state, *_ranked)
 sa.Index("ix_issues_group", issues.c.group_id, issues.c.state, *_ranked)
 
+# How many issues there are of each kind, kept in the same transaction as the issues: counting a million of them
+# takes longer than a page may. `verdict` is the kind of the decision behind the state, "" when a scan is.
+issue_tallies = sa.Table(
+    "issue_tallies",
+    metadata,
+    _key("type", primary_key=True),
+    _key("state", primary_key=True),
+    _key("verdict", primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("expected", sa.Double, nullable=False),
+)
+
+# The same for current labels and the frames that they are on.
+source_tallies = sa.Table(
+    "source_tallies",
+    metadata,
+    _key("source", primary_key=True),
+    sa.Column("labels", sa.BigInteger, nullable=False),
+    sa.Column("frames", sa.BigInteger, nullable=False),
+)
+
+# Backup files that this database was written to: what is purged is purged from them too.
+backups = sa.Table(
+    "backups",
+    metadata,
+    _key("path", primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    _time("created_at"),
+)
+
 client_acks = sa.Table(
     "client_acks",
     metadata,
@@ -207,8 +238,16 @@ versions = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("frames", sa.Integer, nullable=False),
     sa.Column("labels", sa.Integer, nullable=False),
-    _json("manifest"),
     _time("created_at"),
+)
+
+# The manifest's JSON in pieces of a MiB, each compressed: with ten million labels it has half a gigabyte.
+version_parts = sa.Table(
+    "version_parts",
+    metadata,
+    _key("version_id", sa.ForeignKey("versions.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
 )
 
 runs = sa.Table(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from curate.errors import FormatError
-from curate.files import write_json
+from curate.files import write_atomically
+from curate.versions.packed import PackedRevisions
 
-__all__ = ["Manifest", "manifest_from_json", "manifest_to_json", "write_manifest"]
+__all__ = ["Manifest", "manifest_from_json", "manifest_pieces", "manifest_to_json", "write_manifest"]
 
 _FORMAT = 1
+_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Manifest:
         classes: Class names in order.
         policy_hash: Digest of the labelling policy; "" for none.
         splits: Frame id -> split ("train", "val", a fold's name).
-        annotations: Label id -> revision.
+        annotations: Label id -> revision. Of a version from the store it is a `PackedRevisions`.
         labels_hash: Digest of what the labels are in these revisions (`Store.labels_digest`).
     """
 
@@ -40,21 +43,35 @@ class Manifest:
     @property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON. Times, names and notes are not in it."""
-        return hashlib.sha256(manifest_to_json(self).encode()).hexdigest()
+        digest = hashlib.sha256()
+        for piece in manifest_pieces(self):
+            digest.update(piece.encode())
+        return digest.hexdigest()
 
 
-def manifest_to_json(manifest: Manifest) -> str:
-    """Canonical JSON: sorted keys, no spaces."""
-    value = {
+def manifest_pieces(manifest: Manifest) -> Iterator[str]:
+    """Canonical JSON (sorted keys, no spaces) in pieces: "annotations" is the first key, and by far the longest."""
+    yield '{"annotations":{'
+    packed = manifest.annotations
+    pairs = packed.pairs() if isinstance(packed, PackedRevisions) else iter(sorted(packed.items()))
+    separator = ""
+    while chunk := list(islice(pairs, _CHUNK)):
+        yield separator + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{number}" for key, number in chunk)
+        separator = ","
+    rest = {
         "format": _FORMAT,
         "source": manifest.source,
         "classes": list(manifest.classes),
         "policy_hash": manifest.policy_hash,
         "frames": dict(manifest.splits),
-        "annotations": dict(manifest.annotations),
         "labels_hash": manifest.labels_hash,
     }
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    yield "}," + json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)[1:]
+
+
+def manifest_to_json(manifest: Manifest) -> str:
+    """Canonical JSON: sorted keys, no spaces."""
+    return "".join(manifest_pieces(manifest))
 
 
 def manifest_from_json(text: str, *, item: str = "manifest") -> Manifest:
@@ -72,19 +89,32 @@ def manifest_from_json(text: str, *, item: str = "manifest") -> Manifest:
             classes=tuple(str(name) for name in value["classes"]),
             policy_hash=str(value["policy_hash"]),
             splits={str(frame_id): str(split) for frame_id, split in value["frames"].items()},
-            annotations={str(label_id): int(number) for label_id, number in value["annotations"].items()},
+            annotations=_packed(value.pop("annotations")),
             labels_hash=str(value["labels_hash"]),
         )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError("not the manifest of a dataset version", item=item) from error
 
 
-def write_manifest(folder: Path, name: str, value: Mapping[str, Any]) -> Path:
+def _packed(value: dict[str, Any]) -> PackedRevisions:
+    pairs = sorted(value.items())
+    return PackedRevisions((label_id, int(number)) for label_id, number in pairs)
+
+
+def write_manifest(folder: Path, name: str, head: Mapping[str, Any], manifest: Manifest) -> Path:
     """Write `folder`/`name`.json so that it is there whole or not at all; the folder is made.
+
+    Args:
+        folder: Where to.
+        name: Of the version.
+        head: What stands beside "manifest" in the file.
+        manifest: The content.
 
     Raises:
         ProjectError: The folder or the file cannot be written.
     """
     file = folder / f"{name}.json"
-    write_json(file, value)
+    opening = json.dumps(dict(head), indent=1, ensure_ascii=False, sort_keys=True)
+    pieces = chain([opening[:-2], ',\n "manifest": '], manifest_pieces(manifest), ["\n}\n"])
+    write_atomically(file, (piece.encode() for piece in pieces))
     return file

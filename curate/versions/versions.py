@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.annotations import Annotation
 from curate.errors import DataError, StoreError
-from curate.store import LabelHead, Store, VersionRecord
-from curate.versions.manifest import Manifest, manifest_from_json, manifest_to_json, write_manifest
+from curate.store import Store, VersionRecord, pack_text
+from curate.versions.manifest import Manifest, manifest_from_json, manifest_pieces, write_manifest
+from curate.versions.packed import PackedRevisions
 
 __all__ = [
     "LabelChange",
@@ -153,16 +154,12 @@ def create_version(
         NotFoundError: No such parent.
         ProjectError: The manifest cannot be written.
     """
-    with store.begin():
+    with store.reading():  # Reviewers go on deciding while millions of labels are read.
         kept = _frames_in(store, splits)
-        heads = store.label_heads(source, kept).values()
-        _expect_classes(heads, source, classes)
-        # The first revision with the content: an edit and its undo leave the version as it was.
-        annotations = {head.annotation_id: head.content_of for head in heads}
-        manifest = Manifest(
-            source, tuple(classes), policy_hash, kept, annotations, store.labels_digest(annotations)
-        )
-        digest = manifest.content_hash
+        manifest = _manifest(store, source, kept, tuple(classes), policy_hash)
+    packed = pack_text(manifest_pieces(manifest))
+    digest = manifest.content_hash
+    with store.begin():
         record = store.add_version(
             VersionRecord(
                 id=digest[:_ID_DIGITS],
@@ -171,15 +168,41 @@ def create_version(
                 created_by=created_by,
                 note=note,
                 frames=len(kept),
-                labels=len(annotations),
+                labels=len(manifest.annotations),
                 created_at=time.time(),
             ),
-            manifest_to_json(manifest),
+            packed,
         )
     version = _version(record, manifest)
     if folder is not None:
-        write_manifest(folder, version.id, _as_file(version))
+        write_manifest(folder, version.id, _head(version), manifest)
     return version
+
+
+def _manifest(
+    store: Store, source: str, kept: Mapping[str, str], classes: tuple[str, ...], policy_hash: str
+) -> Manifest:
+    digest = hashlib.sha256()
+    unknown: Counter[str] = Counter()
+
+    def pairs() -> Iterator[tuple[str, int]]:
+        for label in store.label_contents(source):
+            if label.frame_id not in kept:
+                continue
+            if label.label not in classes:
+                unknown[label.label] += 1
+            digest.update(label.digested)
+            # The first revision with the content: an edit and its undo leave the version as it was.
+            yield label.annotation_id, label.content_of
+
+    annotations = PackedRevisions(pairs())
+    for name, number in sorted(unknown.items()):
+        raise DataError(
+            f"{number} labels of source {source!r} have class {name!r}; allowed: {', '.join(classes)}",
+            item="version",
+            hint="relabel them or add the class to site.yaml",
+        )
+    return Manifest(source, classes, policy_hash, kept, annotations, digest.hexdigest())
 
 
 def list_versions(store: Store) -> list[VersionRecord]:
@@ -195,10 +218,10 @@ def get_version(store: Store, version_id: str) -> Version:
         StoreError: The manifest does not match its hash.
     """
     record = store.version(version_id)
-    manifest = manifest_from_json(store.version_manifest(record.id), item=f"version {record.id}")
-    if manifest.content_hash != record.content_hash:
+    text = store.version_manifest(record.id)
+    if hashlib.sha256(text.encode()).hexdigest() != record.content_hash:
         raise StoreError("the manifest was changed after the version was made", item=f"version {record.id}")
-    return _version(record, manifest)
+    return _version(record, manifest_from_json(text, item=f"version {record.id}"))
 
 
 def load_version_annotations(store: Store, version: Version, split: str | None = None) -> list[Annotation]:
@@ -220,9 +243,7 @@ def load_version_annotations(store: Store, version: Version, split: str | None =
 
 def diff_versions(store: Store, before: Version, after: Version) -> VersionDiff:
     """What changed between two versions; the labels of both must be in the store."""
-    old, new = before.manifest.annotations, after.manifest.annotations
-    revisions_before = {key: number for key, number in old.items() if new.get(key) != number}
-    revisions_after = {key: number for key, number in new.items() if old.get(key) != number}
+    revisions_before, revisions_after = _differing(before.manifest, after.manifest)
     was = {label.id: label for label in store.exact_revisions(revisions_before)}
     now = {label.id: label for label in store.exact_revisions(revisions_after)}
     changes = sorted(
@@ -232,8 +253,8 @@ def diff_versions(store: Store, before: Version, after: Version) -> VersionDiff:
                 label.frame_id,
                 was[key].label if key in was else None,
                 now[key].label if key in now else None,
-                old.get(key),
-                new.get(key),
+                revisions_before.get(key),
+                revisions_after.get(key),
             )
             for key, label in {**was, **now}.items()
         ),
@@ -258,30 +279,47 @@ def diff_versions(store: Store, before: Version, after: Version) -> VersionDiff:
     )
 
 
+def _differing(before: Manifest, after: Manifest) -> tuple[dict[str, int], dict[str, int]]:
+    """Labels that one has and the other has not, or in another revision: of each side, label id -> revision."""
+    was: dict[str, int] = {}
+    now: dict[str, int] = {}
+    nothing = ("", -1)
+    old, new = _pairs(before), _pairs(after)
+    left, right = next(old, nothing), next(new, nothing)
+    while left is not nothing or right is not nothing:
+        if left == right:
+            left, right = next(old, nothing), next(new, nothing)
+        elif right is nothing or (left is not nothing and left[0] < right[0]):
+            was[left[0]] = left[1]
+            left = next(old, nothing)
+        elif left is nothing or right[0] < left[0]:
+            now[right[0]] = right[1]
+            right = next(new, nothing)
+        else:
+            was[left[0]], now[right[0]] = left[1], right[1]
+            left, right = next(old, nothing), next(new, nothing)
+    return was, now
+
+
+def _pairs(manifest: Manifest) -> Iterator[tuple[str, int]]:
+    packed = manifest.annotations
+    return packed.pairs() if isinstance(packed, PackedRevisions) else iter(sorted(packed.items()))
+
+
 def _frames_in(store: Store, splits: Mapping[str, str]) -> dict[str, str]:
-    frames = store.frames(ids=splits)
-    unknown = sorted(set(splits) - {frame.id for frame in frames})
+    excluded = store.frames_excluded(splits)
+    unknown = sorted(set(splits) - set(excluded))
     if unknown:
         raise DataError(
             f"{len(unknown)} of {len(splits)} frames are not in the store", item=f"frame {unknown[0]}"
         )
-    kept = {frame.id: splits[frame.id] for frame in frames if not frame.excluded}
+    kept = {frame_id: splits[frame_id] for frame_id, out in excluded.items() if not out}
     if not kept:
         raise DataError("a version needs at least one frame that is not excluded", item="version")
     return kept
 
 
-def _expect_classes(heads: Iterable[LabelHead], source: str, classes: Sequence[str]) -> None:
-    unknown = Counter(head.label for head in heads if head.label not in classes)
-    for name, number in sorted(unknown.items()):
-        raise DataError(
-            f"{number} labels of source {source!r} have class {name!r}; allowed: {', '.join(classes)}",
-            item="version",
-            hint="relabel them or add the class to site.yaml",
-        )
-
-
-def _as_file(version: Version) -> dict[str, Any]:
+def _head(version: Version) -> dict[str, Any]:
     return {
         "id": version.id,
         "content_hash": version.content_hash,
@@ -289,7 +327,6 @@ def _as_file(version: Version) -> dict[str, Any]:
         "created_by": version.created_by,
         "note": version.note,
         "created_at": version.created_at,
-        "manifest": json.loads(manifest_to_json(version.manifest)),
     }
 
 

@@ -16,8 +16,7 @@ def _stage(source: str) -> str:
 
 def mark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> None:
     """Note that a source has looked at these frames, whether it found anything or not."""
-    known = project.store.artifacts(_stage(source))
-    fresh = sorted(set(frame_ids) - set(known))
+    fresh = sorted(set(frame_ids) - project.store.artifact_keys(_stage(source)))
     project.store.put_artifacts(Artifact(_stage(source), frame_id, "", "") for frame_id in fresh)
 
 
@@ -28,5 +27,4 @@ def unmark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> N
 
 def covered_frames(project: Project, source: str) -> set[str]:
     """Ids of the frames that a source has looked at: those noted, and those with a label of it now."""
-    noted = set(project.store.artifacts(_stage(source)))
-    return noted | {annotation.frame_id for annotation in project.store.annotations(source=source)}
+    return project.store.artifact_keys(_stage(source)) | project.store.labelled_frame_ids(source)

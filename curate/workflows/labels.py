@@ -186,7 +186,7 @@ def _save(
         raise DataError(
             "no label of it fits this project", file=report.file, hint="check class and file names"
         )
-    there = {label.id: label.frame_id for label in project.store.annotations(source=source)}
+    there = project.store.frames_of_labels(label.id for label in annotations)
     # Tools number labels from 1 in every file: the same number on another frame is another label.
     annotations = [
         label

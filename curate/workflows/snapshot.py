@@ -29,7 +29,8 @@ def snapshot(
     """
     source = source or project.config.labels.working
     frames = working_frames(project, source=source)
-    if not frames or not project.store.annotations(source=source, frame_ids=[frame.id for frame in frames]):
+    labelled = project.store.labelled_frame_ids(source)
+    if not any(frame.id in labelled for frame in frames):
         raise DataError(
             f"there are no labels of source {source!r}",
             hint=f"`curate prelabel` or `curate import coco --source {source}`",

@@ -57,7 +57,7 @@ class ProjectStatus:
 def project_status(project: Project) -> ProjectStatus:
     """Count everything and name the next step."""
     store, config = project.store, project.config
-    frames = store.frames()
+    frames, excluded = store.frame_counts()
     golds = store.gold_sets()
     labels = {entry.source: entry.labels for entry in store.sources()}
     counts = store.issue_counts()
@@ -68,8 +68,8 @@ def project_status(project: Project) -> ProjectStatus:
     status = ProjectStatus(
         site=config.site,
         camera=config.camera,
-        frames=len(frames),
-        excluded=sum(frame.excluded for frame in frames),
+        frames=frames,
+        excluded=excluded,
         gold_frames=len(golds[-1].manifest["frames"]) if golds else 0,
         gold_state=gold_state,
         labels=labels,

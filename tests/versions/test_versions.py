@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -6,7 +7,7 @@ import sqlalchemy as sa
 from curate.annotations import Decision, DecisionKind, replace
 from curate.errors import DataError, FormatError, NotFoundError, ProjectError, StoreError
 from curate.review import decide, undo_last
-from curate.store import Store
+from curate.store import Store, pack_text
 from curate.versions import (
     LabelChange,
     create_version,
@@ -170,13 +171,52 @@ def test_bad_versions(store, create, make_label):
     assert list_versions(store) == []
 
 
+def _set_manifest(store, text):
+    with store.begin() as connection:
+        update = sa.text("UPDATE version_parts SET content = :content")
+        connection.execute(update, {"content": text})
+
+
 def test_a_changed_manifest_is_found_out(store, create):
     version = create()
-    with store.begin() as connection:
-        old, new = {"old": '"b":0'}, {"new": '"b":1'}
-        connection.execute(sa.text("UPDATE versions SET manifest = replace(manifest, :old, :new)"), old | new)
+    text = store.version_manifest(version.id)
+    _set_manifest(store, pack_text([text.replace('"b":0', '"b":1')])[0])
     with pytest.raises(StoreError, match="changed after"):
         get_version(store, version.id)
+    _set_manifest(store, b"not compressed")
+    with pytest.raises(StoreError, match="part 0 of the manifest is damaged"):
+        get_version(store, version.id)
+
+
+def test_a_version_of_many_labels_takes_several_parts(store, create, make_label):
+    labels = [
+        make_label(f"m\u00e4{number:05d}-{'x' * 60}", number % 4, mask=None) for number in range(20_000)
+    ]
+    store.add_annotations(labels, "bulk")
+    version = create()
+    with store.begin() as connection:
+        assert connection.execute(sa.text("SELECT COUNT(*) FROM version_parts")).scalar() > 1
+    again = get_version(store, version.id)
+    assert again == version
+    assert again.manifest.annotations[labels[777].id] == 0
+    assert "m" not in again.manifest.annotations
+    assert len(load_version_annotations(store, again)) == 20_004
+    _decide(store, 1, "relabel", annotation_id=labels[3].id, label="car")
+    diff = diff_versions(store, version, create(parent=version.id))
+    assert [change.annotation_id for change in diff.changed] == [labels[3].id]
+    assert (diff.added, diff.removed) == ((), ())
+
+
+def test_edits_go_on_while_a_version_is_read(store, make_label):
+    """What is made from one view of the store holds nothing that came later."""
+    with store.reading():
+        first = [label.annotation_id for label in store.label_contents("cheap")]
+        with ThreadPoolExecutor() as pool:
+            pool.submit(store.add_annotations, [make_label("z", 1)], "cheap").result()
+        assert [label.annotation_id for label in store.label_contents("cheap")] == first
+        with pytest.raises(StoreError, match="inside a view for reading"):
+            store.set_ack("tab", 1)
+    assert store.has_annotation("z")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "source": "x"}'])
