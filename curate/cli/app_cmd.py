@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from curate.cli.common import console, example, open_project
-from curate.errors import ProjectError
+from curate.workflows.app_server import server_command
 
 __all__ = ["register", "serve"]
 
@@ -36,22 +34,7 @@ def serve(root: Path, *, port: int, browser: bool) -> None:
     Raises:
         ProjectError: The app is not installed.
     """
-    spec = importlib.util.find_spec("crossguard_app")
-    if spec is None or spec.origin is None:
-        raise ProjectError("the web app is not installed", hint="pip install crossguard")
+    arguments = server_command(port, browser=browser)
     console.print(f"serving {root} on http://127.0.0.1:{port} (stop with Ctrl+C)", markup=False)
     environment = {**os.environ, "CROSSGUARD_PROJECT": str(root)}
-    arguments = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(Path(spec.origin).parent / "main.py"),
-        "--server.address=127.0.0.1",
-        f"--server.port={port}",
-        f"--server.headless={'false' if browser else 'true'}",
-        "--browser.gatherUsageStats=false",
-        "--runner.postScriptGC=false",
-        "--server.fileWatcherType=none",
-    ]
-    os.execve(sys.executable, arguments, environment)
+    os.execve(arguments[0], arguments, environment)

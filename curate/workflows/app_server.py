@@ -1,0 +1,39 @@
+"""The command line of the app's server: the same for `curate app` and for what measures it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from curate.errors import ProjectError
+
+__all__ = ["server_command"]
+
+
+def server_command(port: int, *, browser: bool) -> list[str]:
+    """Arguments of the process that serves the app on 127.0.0.1; CROSSGUARD_PROJECT names its project.
+
+    Args:
+        port: To listen on.
+        browser: Whether to open a browser window.
+
+    Raises:
+        ProjectError: The app is not installed.
+    """
+    spec = importlib.util.find_spec("crossguard_app")
+    if spec is None or spec.origin is None:
+        raise ProjectError("the web app is not installed", hint="pip install crossguard")
+    return [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(Path(spec.origin).parent / "main.py"),
+        "--server.address=127.0.0.1",
+        f"--server.port={port}",
+        f"--server.headless={'false' if browser else 'true'}",
+        "--browser.gatherUsageStats=false",
+        "--runner.postScriptGC=false",
+        "--server.fileWatcherType=none",
+    ]
