@@ -62,7 +62,10 @@ class UiBench:
         """The table for docs/benchmarks.md."""
         spread = self.next_frame_ms
         rows = [
-            ("key press to the next frame painted, p50 / p95", f"{spread['p50']:.0f} / {spread['p95']:.0f} ms")
+            (
+                "key press to the next frame painted, p50 / p95",
+                f"{spread['p50']:.0f} / {spread['p95']:.0f} ms",
+            )
         ]
         if self.click_to_mask_ms:
             mask = self.click_to_mask_ms

@@ -157,6 +157,7 @@ def _issues(frames: list[Frame], count: int) -> Iterator[Issue]:
 
 def _redrawn(box: BoxTuple) -> Proposal:
     outline = _outline(box, 0.9)
-    points = np.asarray(outline.exterior)
-    x1, y1, x2, y2 = (*points.min(0).tolist(), *points.max(0).tolist())
-    return Proposal(ProposalKind.EDIT, None, (x1, y1, x2, y2), (outline,))
+    points = np.asarray(outline.exterior, float)
+    low, high = points.min(axis=0), points.max(axis=0)
+    tight = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    return Proposal(ProposalKind.EDIT, None, tight, (outline,))

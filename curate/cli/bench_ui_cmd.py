@@ -20,7 +20,8 @@ def register(bench: typer.Typer) -> None:
 
 def ui(
     queue: Annotated[
-        list[int] | None, typer.Option(min=1, help="Length of a queue; may be given again. [1000 100000 1000000]")
+        list[int] | None,
+        typer.Option(min=1, help="Length of a queue; may be given again. [1000 100000 1000000]"),
     ] = None,
     decisions: Annotated[int, typer.Option(min=20, help="Decisions of each scripted reviewer.")] = 120,
     folder: Annotated[

@@ -33,7 +33,8 @@ export class Items {
   following(closed) {
     if (this.mode !== "queue") return this.list.slice(this.place() + 1);
     const visited = new Set(this.trail.map((item) => item.key));
-    const later = this.trail.slice(this.trail.indexOf(this.current) + 1);
+    const at = this.trail.indexOf(this.current);
+    const later = at < 0 ? [] : this.trail.slice(at + 1);
     return [...later, ...this.list.filter((item) => !visited.has(item.key) && !closed(item))];
   }
 

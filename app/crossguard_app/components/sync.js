@@ -3,6 +3,7 @@
 
 const AGAIN_MS = 2500;
 const MOVE_MS = 140;
+const PAINT_MS = 30; // first the screen, then the network: both want the same processor
 
 export class Sync {
   constructor(bench) {
@@ -10,6 +11,8 @@ export class Sync {
     this.attempt = 0;
     this.sentAt = 0;
     this.timer = null;
+    this.flying = null; // what was sent and not answered yet: {number, at}
+    this.more = false;
     this.repeat = setInterval(() => this.again(), 500);
     this.before = (event) => this.bench.session.pending.length && event.preventDefault();
     window.addEventListener("beforeunload", this.before);
@@ -23,7 +26,7 @@ export class Sync {
 
   changed() {
     this.sentAt = performance.now();
-    this.soon(0);
+    this.soon(PAINT_MS);
   }
 
   // Python learns where we are, for the address of the page and the frames around.
@@ -38,9 +41,23 @@ export class Sync {
     this.timer = setTimeout(() => this.post(), delay);
   }
 
+  // One delivery at a time: each makes Streamlit begin its run anew, and under a fast hand none would ever end.
   post() {
-    this.sentAt = performance.now();
-    this.bench.send?.({ ...this.bench.session.outbox(), at: this.bench.item?.key ?? null, attempt: ++this.attempt });
+    const now = performance.now();
+    this.more = Boolean(this.flying && now - this.flying.at < AGAIN_MS);
+    if (this.more || !this.bench.send) return;
+    this.sentAt = now;
+    this.flying = { number: this.bench.session.number, at: now };
+    this.bench.send({ ...this.bench.session.outbox(), at: this.bench.item?.key ?? null, attempt: ++this.attempt });
+  }
+
+  // Whether the server has heard the last delivery, or forgot us altogether (it was restarted).
+  answered({ acks, trouble }) {
+    if (!this.flying || trouble) return;
+    const ours = acks.client === this.bench.session.client;
+    if (ours && acks.sequence < this.flying.number) return;
+    this.flying = null;
+    if (this.more || this.bench.session.pending.length) this.soon(ours ? 0 : 50);
   }
 
   again() {
@@ -56,7 +73,8 @@ export class Sync {
       this.bench.toolbar.say(`Not saved: ${entry.message}`, "bad");
     }
     if (data.trouble) this.bench.toolbar.say(data.trouble, "bad");
-    if (this.bench.session.pending.length && performance.now() - this.sentAt > 50 && !data.trouble) this.soon(50);
+    this.answered(data);
+    if (!this.flying && this.bench.session.pending.length && !data.trouble) this.soon(50);
   }
 
   // What the status shows: [class, text].
