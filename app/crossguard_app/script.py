@@ -14,6 +14,11 @@ from curate.errors import CurateError
 _HERE = Path(__file__).parent
 _ICON = _HERE / "assets" / "icon.png"
 _LOGO = _HERE / "assets" / "logo.svg"
+_SECTIONS = {
+    "": ("overview",),
+    "Review": ("queue", "frames", "map"),
+    "Detector": ("train", "versions"),
+}
 
 
 @st.cache_resource
@@ -29,13 +34,15 @@ def _navigate() -> None:
             frames.page, title="Frames and labels", icon=":material/photo_library:", url_path="frames"
         ),
         "map": st.Page(embedding.page, title="Embedding map", icon=":material/scatter_plot:", url_path="map"),
-        "versions": st.Page(versions.page, title="Versions", icon=":material/history:", url_path="versions"),
         "train": st.Page(
             training.page, title="Train and compare", icon=":material/model_training:", url_path="train"
         ),
+        "versions": st.Page(versions.page, title="Versions", icon=":material/history:", url_path="versions"),
     }
     st.session_state["pages"] = pages
-    chosen = st.navigation(list(pages.values()))
+    chosen = st.navigation(
+        {title: [pages[name] for name in names] for title, names in _SECTIONS.items()}, expanded=True
+    )
     with st.sidebar:
         ask_reviewer()
     try:

@@ -1,5 +1,6 @@
-"""The declaration `site.yaml`: schema, reader, template."""
+"""The declaration `site.yaml`: schema, reader, template, changes by machine."""
 
+from curate.config.edit import with_policy_regions
 from curate.config.load import load_site, parse_site
 from curate.config.schema import (
     EvaluationConfig,
@@ -29,4 +30,5 @@ __all__ = [
     "load_site",
     "parse_site",
     "site_template",
+    "with_policy_regions",
 ]

@@ -28,8 +28,10 @@ _RANK = (_table.c.severity.desc(), _table.c.id)
 class IssueStore(StoreBase):
     """Issues by state, type, place and rank."""
 
-    def upsert_issues(self, issues: Iterable[Issue], revisions: Mapping[str, int] | None = None) -> IssueSync:
-        """Take in the whole result of a scan, in one transaction.
+    def upsert_issues(
+        self, issues: Iterable[Issue], revisions: Mapping[str, int] | None = None, *, whole: bool = True
+    ) -> IssueSync:
+        """Take in the whole result of a scan, or a few more issues, in one transaction.
 
         New issues open; known ones get their new rank and evidence and keep their state, except that an
         obsolete one opens again; a decided one is left alone; open and skipped ones that are not in the list
@@ -39,6 +41,7 @@ class IssueStore(StoreBase):
             issues: All that the scan found.
             revisions: Label id -> the revision that the scan saw. A label that is not in it counts as seen
                 in its newest revision.
+            whole: The list is all that there is to look at; False leaves what is not in it as it is.
 
         Raises:
             NotFoundError: An issue names an unknown frame or label; nothing is changed.
@@ -55,7 +58,8 @@ class IssueStore(StoreBase):
                     counts[change] += number
             waiting = (IssueState.OPEN.value, IssueState.SKIPPED.value)
             query = sa.select(_table.c.id).where(_table.c.state.in_(waiting))
-            gone = [issue_id for issue_id in connection.execute(query).scalars() if issue_id not in found]
+            waits = connection.execute(query).scalars() if whole else ()
+            gone = [issue_id for issue_id in waits if issue_id not in found]
             for ids in chunked(gone):
                 update = sa.update(_table).where(_table.c.id.in_(ids))
                 connection.execute(update.values(state=IssueState.OBSOLETE.value))

@@ -23,6 +23,7 @@ __all__ = [
     "keep_index",
     "load_vectors",
     "save_vectors",
+    "stored_keys",
     "vectors_path",
 ]
 
@@ -57,6 +58,15 @@ def load_vectors(path: Path) -> dict[str, FloatArray]:
             return dict(zip(data["keys"].tolist(), data["vectors"], strict=True))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}
+
+
+def stored_keys(path: Path) -> frozenset[str]:
+    """Only the keys of `load_vectors`: their vectors are not read."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            return frozenset(data["keys"].tolist())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return frozenset()
 
 
 def save_vectors(path: Path, vectors: dict[str, FloatArray]) -> None:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,7 +26,9 @@ from curate.tables import Detections
 from curate.types import FloatArray, ImageArray, IntArray
 from curate.workflows.dataset import LabelledFrame
 from curate.workflows.files import write_atomically
-from curate.workflows.judges import Judge
+
+if TYPE_CHECKING:  # torch stays out of processes that only read evidence, such as the app
+    from curate.workflows.judges import Judge
 
 __all__ = ["FrameEvidence", "evidence_key", "judge_frame", "load_evidence", "save_evidence"]
 

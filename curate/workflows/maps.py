@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from curate.annotations import IssueState
+from curate.annotations import GOLD_SOURCE, Annotation, IssueState
 from curate.errors import DataError
-from curate.splits import time_blocks
+from curate.splits import assign_folds, time_blocks
 from curate.types import FloatArray
+from curate.workflows.coverage import covered_frames
 from curate.workflows.dataset import working_frames
+from curate.workflows.decided import standing_decisions
 from curate.workflows.embedding_store import (
     Embedded,
     crop_key,
     index_folder,
     keep_index,
     load_vectors,
+    stored_keys,
     vectors_path,
 )
 from curate.workflows.files import write_atomically
@@ -45,8 +48,34 @@ __all__ = [
     "similar_frames",
 ]
 
-MAP_COLUMNS = ("annotation_id", "frame_id", "x", "y", "label", "issue_type", "source", "score")
-FRAME_COLUMNS = ("frame_id", "x", "y", "name", "clip", "labels", "open_issues", "excluded", "outlier")
+MAP_COLUMNS = (
+    "annotation_id",
+    "frame_id",
+    "x",
+    "y",
+    "label",
+    "issue_type",
+    "source",
+    "score",
+    "fold",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+)
+FRAME_COLUMNS = (
+    "frame_id",
+    "x",
+    "y",
+    "name",
+    "clip",
+    "labels",
+    "open_issues",
+    "excluded",
+    "outlier",
+    "fold",
+    "labelled_by",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +90,22 @@ def embedding_map(project: Project) -> pd.DataFrame:
     """One row per label that the last scan embedded and that is unchanged since; empty before the first scan.
 
     Columns: annotation_id, frame_id, x and y in about -1..1, label, issue_type (of its open issue, or ""),
-    source, score of the source (NaN when unknown). The projection is kept until other crops are embedded.
+    source (whoever wrote the label as it is: its label source, or the reviewer who changed it), score of the
+    source (NaN when unknown), fold (of the frame, from 0; -1 outside of all), box x1, y1, x2, y2. The projection
+    is kept until other crops are embedded.
     """
     import pandas as pd
 
-    vectors = load_vectors(vectors_path(project, Embedded.CROP))
+    path = vectors_path(project, Embedded.CROP)
+    known = stored_keys(path)
     source = project.config.labels.working
-    annotations = [a for a in project.store.annotations(source=source) if crop_key(a) in vectors]
+    annotations = [a for a in project.store.annotations(source=source) if crop_key(a) in known]
     if not annotations:
         return pd.DataFrame({name: [] for name in MAP_COLUMNS})
     keys = [crop_key(annotation) for annotation in annotations]
 
     def lay_out() -> dict[str, FloatArray]:
-        return {"points": _project(project, _reduced(vectors, keys))}
+        return {"points": _project(project, _reduced(load_vectors(path), keys))}
 
     points = _kept(project.cache_dir / "embeddings" / "map.npz", keys, lay_out)["points"]
     flagged = {
@@ -81,6 +113,8 @@ def embedding_map(project: Project) -> pd.DataFrame:
         for status in project.store.issue_statuses(states=(IssueState.OPEN,))
         if status.issue.annotation_id is not None
     }
+    folds = _folds(project)
+    boxes = np.array([annotation.bbox_xyxy for annotation in annotations])
     return pd.DataFrame(
         {
             "annotation_id": [annotation.id for annotation in annotations],
@@ -89,10 +123,40 @@ def embedding_map(project: Project) -> pd.DataFrame:
             "y": points[:, 1],
             "label": [annotation.label for annotation in annotations],
             "issue_type": [flagged.get(annotation.id, "") for annotation in annotations],
-            "source": [annotation.source for annotation in annotations],
+            "source": _authors(project, annotations),
             "score": [np.nan if annotation.score is None else annotation.score for annotation in annotations],
+            "fold": [folds.get(annotation.frame_id, -1) for annotation in annotations],
+            **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
         }
     )
+
+
+def _authors(project: Project, annotations: Sequence[Annotation]) -> list[str]:
+    """Who wrote each label as it is now: its label source, or the person whose decision made this revision."""
+    edited = {
+        effect.annotation_id: record.decision.reviewer
+        for record in standing_decisions(project)
+        for effect in record.effects.labels
+    }
+    return [
+        edited.get(annotation.id, annotation.source) if annotation.revision else annotation.source
+        for annotation in annotations
+    ]
+
+
+def _folds(project: Project) -> dict[str, int]:
+    """Frame id -> fold of the scan, of the frames whose working labels are judged."""
+    split = project.config.split
+    frames = working_frames(project, source=project.config.labels.working)
+    if not frames:
+        return {}
+    times = np.array([frame.captured_at for frame in frames])
+    blocks = time_blocks(times, [frame.clip for frame in frames], split.block_seconds)
+    try:
+        folds = assign_folds(blocks, split.folds)
+    except DataError:  # Too little footage for folds: nothing was scanned out of fold either.
+        return {}
+    return {frame.id: int(fold) for frame, fold in zip(frames, folds, strict=True)}
 
 
 def frame_map(project: Project) -> pd.DataFrame:
@@ -100,13 +164,15 @@ def frame_map(project: Project) -> pd.DataFrame:
 
     Columns: frame_id, x and y in about -1..1, name, clip, labels and open_issues (counts), excluded, outlier
     in [0, 1] (0.5 usual, 1 unlike every frame of other blocks of time; NaN when there are too few to compare
-    with). The projection is kept until other frames are embedded; excluding a frame does not move it.
+    with), fold (from 0; -1 outside of all), labelled_by (sources that looked at it, joined by " + "). The
+    projection is kept until other frames are embedded; excluding a frame does not move it.
     """
     import pandas as pd
 
-    vectors = load_vectors(vectors_path(project, Embedded.FRAME))
+    path = vectors_path(project, Embedded.FRAME)
+    known = stored_keys(path)
     working = {frame.id for frame in working_frames(project)}
-    frames = [f for f in project.store.frames() if f.id in vectors and (f.excluded or f.id in working)]
+    frames = [f for f in project.store.frames() if f.id in known and (f.excluded or f.id in working)]
     if not frames:
         return pd.DataFrame({name: [] for name in FRAME_COLUMNS})
     seconds = project.config.split.block_seconds
@@ -115,7 +181,7 @@ def frame_map(project: Project) -> pd.DataFrame:
     def lay_out() -> dict[str, FloatArray]:
         from curate.embeddings import outlier_distance
 
-        reduced = _reduced(vectors, keys)
+        reduced = _reduced(load_vectors(path), keys)
         times = np.array([frame.captured_at for frame in frames], float)
         blocks = time_blocks(times, [frame.clip for frame in frames], seconds)
         # Frames have no classes: all are compared with all of other moments.
@@ -125,6 +191,12 @@ def frame_map(project: Project) -> pd.DataFrame:
     layout = _kept(project.cache_dir / "embeddings" / "frame-map.npz", [f"{seconds} s", *keys], lay_out)
     labels = Counter(a.frame_id for a in project.store.annotations(source=project.config.labels.working))
     issues = Counter(s.issue.frame_id for s in project.store.issue_statuses(states=(IssueState.OPEN,)))
+    folds = _folds(project)
+    covered = {
+        entry.source: covered_frames(project, entry.source)
+        for entry in project.store.sources()
+        if entry.source != GOLD_SOURCE
+    }
     return pd.DataFrame(
         {
             "frame_id": keys,
@@ -136,6 +208,8 @@ def frame_map(project: Project) -> pd.DataFrame:
             "open_issues": [issues[key] for key in keys],
             "excluded": [frame.excluded for frame in frames],
             "outlier": layout["outlier"],
+            "fold": [folds.get(key, -1) for key in keys],
+            "labelled_by": [" + ".join(name for name in covered if key in covered[name]) for key in keys],
         }
     )
 

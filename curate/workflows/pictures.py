@@ -21,7 +21,7 @@ from curate.workflows.files import write_atomically
 from curate.workflows.progress import SubReporter
 from curate.workflows.project import Project
 
-__all__ = ["picture_health"]
+__all__ = ["picture_health", "stored_numbers"]
 
 _NAMES = tuple(field.name for field in fields(FrameNumbers))
 
@@ -63,6 +63,17 @@ def picture_health(
         twin_distance=distances,
         verdicts=tuple(verdict.faults for verdict in verdicts),
     )
+
+
+def stored_numbers(project: Project, digest: str) -> dict[str, FrameNumbers]:
+    """What the last scan measured, by frame id; empty before one, or when the plates were made anew since.
+
+    Args:
+        project: The project.
+        digest: Of the plates.
+    """
+    known = _load(project.cache_dir / "pictures.npz", digest)
+    return {frame_id: numbers for frame_id, (numbers, _) in known.items()}
 
 
 Rows = list[tuple[FrameNumbers, ImageArray]]

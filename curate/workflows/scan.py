@@ -14,6 +14,7 @@ from curate.errors import DataError
 from curate.issues import find_issues
 from curate.store import Artifact, IssueSync
 from curate.workflows.dataset import LabelledFrame, labelled_frames, working_frames
+from curate.workflows.picked import picked_issues
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scan_gather import gather_scan, scan_calibrators, scan_settings
@@ -85,7 +86,7 @@ def scan(project: Project, *, reporter: Reporter | None = None, force: bool = Fa
         known=[issue for issue, _ in gathered.decided],
     )
     seen = {annotation.id: annotation.revision for annotation in annotations}
-    sync = _save(project, found, seen, state)
+    sync = _save(project, [*found, *picked_issues(project, found)], seen, state)
     done.append(f"{sync.new} new issues, {sync.obsolete} no longer found")
     progress.update(1.0, "done")
     return ScanReport(False, tuple(done), sync, _open_by_type(project))

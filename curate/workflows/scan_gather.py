@@ -20,6 +20,7 @@ from curate.workflows.frame_evidence import (
     save_evidence,
 )
 from curate.workflows.judges import Folds, Judge, make_folds, train_judges
+from curate.workflows.picked import is_picked
 from curate.workflows.pictures import picture_health
 from curate.workflows.progress import SubReporter
 from curate.workflows.project import Project
@@ -92,7 +93,9 @@ def gather_scan(
     inputs = finder_inputs(
         labelled, folds, evidence, project.config.classes, health, decided_labels(project), neighbours
     )
-    return Gathered(labelled, folds, judges, plates, inputs, decided_issues(project), tuple(done))
+    # What a person picked by hand has no evidence to learn from.
+    decided = [entry for entry in decided_issues(project) if not is_picked(entry[0])]
+    return Gathered(labelled, folds, judges, plates, inputs, decided, tuple(done))
 
 
 def scan_settings(project: Project) -> FinderSettings:

@@ -7,8 +7,8 @@ import uuid
 import numpy as np
 import pytest
 
-from crossguard_app.presenters.frame_map import alike_frame_cards, exclude, frame_figure, take_back
-from crossguard_app.presenters.maps import alike_crop_cards, thinned, undo_all
+from crossguard_app.presenters.frame_map import alike_frame_cards, exclude, frame_cloud, take_back
+from crossguard_app.presenters.maps import alike_crop_cards, undo_all
 from curate.annotations import Decision, DecisionKind
 from curate.errors import NotFoundError
 from curate.review import decide
@@ -36,23 +36,18 @@ def test_every_frame_is_a_point_and_the_excluded_are_crosses(embedded) -> None:
     project = embedded.project
     decide(project.store, decision(DecisionKind.EXCLUDE_FRAME, frame_id=working_frames(project)[0].id))
     points = frame_map(project)
-    for colouring in ("open_issues", "clip", "outlier"):
-        figure = frame_figure(points, colouring)
-        ids = [entry for trace in figure.data for entry in trace.customdata]
-        assert sorted(ids) == sorted(points["frame_id"])
-        assert sum(symbol == "x" for trace in figure.data for symbol in trace.marker.symbol) == 1
-    assert "excluded" in "".join(figure.data[0].text)
-
-
-def test_recordings_have_a_trace_each_and_unknown_numbers_their_own(embedded) -> None:
-    points = frame_map(embedded.project)
-    points["clip"] = ["<b>one</b>", "two"] * (len(points) // 2)
-    assert [trace.name for trace in frame_figure(points, "clip").data] == ["&lt;b&gt;one&lt;/b&gt;", "two"]
+    cloud = frame_cloud(project, points)
+    assert [layer.key for layer in cloud.layers] == ["issues", "outlier", "clip", "source", "fold"]
+    assert cloud.crossed.tolist() == list(points["excluded"])
+    assert cloud.crossed.sum() == 1
+    assert cloud.hover is not None
+    assert len(cloud.hover.urls) == len(points)
+    assert all(len(layer.codes) == len(points) for layer in cloud.layers)
+    names = {layer.key: [entry.name for entry in layer.categories] for layer in cloud.layers}
+    assert names["source"] == ["cheap"]
+    # Numbers that are not known have a colour of their own.
     points.loc[:2, "outlier"] = np.nan
-    figure = frame_figure(points, "outlier")
-    assert [len(trace.x) for trace in figure.data] == [3, len(points) - 3]
-    assert figure.layout.showlegend
-    assert len(thinned(points, "open_issues")) == len(points)
+    assert (frame_cloud(project, points).layers[1].codes == 255).sum() == 3
 
 
 def test_alike_frames_come_nearest_first_with_their_similarity(embedded) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
 import uuid
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from crossguard_app.components.points import PointCloud, chosen_rows
 from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames
-from crossguard_app.presenters.maps import act_on, crop_cards, map_figure, thinned, undo_all
+from crossguard_app.presenters.maps import act_on, category_layer, crop_cards, crop_cloud, undo_all
 from crossguard_app.presenters.overview import recent_decisions, stages, type_rows
 from crossguard_app.presenters.queue import WINDOW, QueueFilter, queue_data
 from crossguard_app.presenters.sync import SyncResult
@@ -113,35 +116,61 @@ def test_frames_by_filter_and_their_neighbours(sample) -> None:
 
 def points(project) -> pd.DataFrame:
     labels = project.store.annotations(source="cheap")
+    boxes = [label.bbox_xyxy for label in labels]
     return pd.DataFrame(
         {
             "annotation_id": [label.id for label in labels],
+            "frame_id": [label.frame_id for label in labels],
             "x": range(len(labels)),
             "y": range(len(labels)),
             "label": [label.label for label in labels],
             "issue_type": ["outlier" if index % 2 else "" for index in range(len(labels))],
-            "score": [0.5] * len(labels),
+            "source": ["ann" if index == 3 else "cheap" for index in range(len(labels))],
+            "fold": [-1 if index == 0 else index % 2 for index in range(len(labels))],
+            "score": [float("nan")] + [0.5] * (len(labels) - 1),
+            **{side: [box[at] for box in boxes] for at, side in enumerate(("x1", "y1", "x2", "y2"))},
         }
     )
 
 
-def test_the_map_has_a_trace_per_class_and_every_point_its_label(sample) -> None:
+def test_the_map_can_be_coloured_in_every_way_and_every_point_has_its_code(sample) -> None:
     table = points(sample.project)
-    figure = map_figure(table, "label", sample.project.config.classes)
-    assert [trace.name for trace in figure.data] == ["person", "bicycle"]
-    assert sum(len(trace.customdata) for trace in figure.data) == len(table)
-    assert {trace.name for trace in map_figure(table, "issue_type", []).data} == {
-        "No open issue",
-        "Unlike its class",
-    }
-    assert len(map_figure(table, "score", []).data) == 1
+    cloud = crop_cloud(sample.project, table)
+    layers = {layer.key: layer for layer in cloud.layers}
+    assert list(layers) == ["label", "issue", "source", "fold", "score"]
+    named = {key: [entry.name for entry in layer.categories] for key, layer in layers.items()}
+    assert named["label"] == ["person", "bicycle"]
+    assert named["issue"] == ["Unlike its class", "No open issue"]
+    assert named["source"] == ["ann", "cheap"]
+    assert named["fold"] == ["Fold 1", "Fold 2", "In no fold"]
+    spoken = [layers["label"].categories[code].name for code in layers["label"].codes]
+    assert spoken == list(table["label"])
+    assert layers["score"].codes[:2].tolist() == [255, 127]
+    sent = json.loads(json.dumps(cloud.encoded()))
+    assert len(base64.b64decode(sent["xy"])) == 8 * len(table)
+    assert len(sent["pictures"]["urls"]) == len(set(table["frame_id"]))
+    assert sum(entry["count"] for entry in sent["layers"][1]["entries"]) == len(table)
 
 
-def test_a_large_map_is_thinned_keeping_the_issues(sample) -> None:
-    table = pd.concat([points(sample.project)] * 150, ignore_index=True)
-    kept = thinned(table)
-    assert len(kept) == 5000
-    assert (kept["issue_type"] != "").sum() == min(5000, (table["issue_type"] != "").sum())
+def test_what_the_browser_chose_comes_as_bits_of_these_points_only() -> None:
+    bits = base64.b64encode(np.packbits([0, 1, 0, 0, 0, 0, 0, 1, 1, 0]).tobytes()).decode()
+    assert chosen_rows({"token": "t", "bits": bits}, "t", 10).tolist() == [1, 7, 8]
+    for wrong in (
+        {"token": "old", "bits": bits},
+        {"token": "t", "bits": "%%"},
+        {"token": "t", "bits": ""},
+        None,
+    ):
+        assert len(chosen_rows(wrong, "t", 10)) == 0
+    assert len(chosen_rows({"token": "t", "bits": bits}, "t", 300)) == 0
+
+
+def test_a_legend_of_many_names_has_wide_codes() -> None:
+    layer = category_layer("clip", "Recording", [f"clip {n}" for n in range(400)], {})
+    assert len(layer.categories) == 400
+    cloud = PointCloud("t", np.zeros((400, 2)), (layer,), np.zeros(400, bool), "frame")
+    assert cloud.encoded()["layers"][0]["wide"]
+    assert len(base64.b64decode(cloud.encoded()["layers"][0]["codes"])) == 800
 
 
 def test_many_labels_at_once_all_or_none_and_back(sample) -> None:

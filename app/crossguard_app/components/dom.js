@@ -50,6 +50,8 @@ const ICONS = {
   check: "M4 12l5 5L20 6",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
+  loop: "M12 4c5 0 9 2.7 9 6s-4 6-9 6-9-2.7-9-6 4-6 9-6M7 15c-2 2-1 4 1 5",
+  hand: "M12 3v18M3 12h18M12 3l-3 3M12 3l3 3M12 21l-3-3M12 21l3-3M3 12l3-3M3 12l3 3M21 12l-3-3M21 12l-3 3",
 };
 
 export function icon(name) {

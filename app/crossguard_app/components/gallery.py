@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -63,6 +63,7 @@ def gallery(
     mode: Literal["show", "open", "select"] = "show",
     size: int = 220,
     on_open: Callable[[str], None] | None = None,
+    left_out: Collection[str] = (),
 ) -> list[str]:
     """Show the cards.
 
@@ -73,18 +74,20 @@ def gallery(
             selected at first.
         size: Smallest width of a card in CSS pixels.
         on_open: See `mode`.
+        left_out: Keys that are not selected at first ("select").
 
     Returns:
         Keys of the selected cards ("select"), else an empty list.
     """
     token = str(hash(tuple(card.key for card in cards)))
     keys = [card.key for card in cards]
+    at_first = [key for key in keys if key not in left_out]
     data = {
         "token": token,
         "mode": mode,
         "size": size,
         "cards": [asdict(card) for card in cards],
-        "chosen": keys,
+        "chosen": at_first,
     }
 
     def opened() -> None:
@@ -98,4 +101,4 @@ def gallery(
         return []
     if isinstance(chosen, Mapping) and chosen.get("token") == token:
         return [name for name in keys if name in set(chosen.get("keys", ()))]
-    return keys
+    return at_first

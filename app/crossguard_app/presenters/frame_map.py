@@ -5,69 +5,49 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from crossguard_app.components.gallery import Card
+from crossguard_app.components.points import PointCloud
 from crossguard_app.presenters.frames import frame_cards
-from crossguard_app.presenters.maps import map_layout, map_trace
-from crossguard_app.presenters.shapes import PALETTE
+from crossguard_app.presenters.maps import (
+    category_layer,
+    cloud_token,
+    fold_layer,
+    hover_pictures,
+    scale_layer,
+)
 from curate.annotations import Decision, DecisionKind, Frame
 from curate.errors import NotFoundError
 from curate.review import decide
 from curate.workflows.maps import similar_frames
+from curate.workflows.progress import Quiet, Reporter
 from curate.workflows.project import Project
 
-__all__ = ["FRAME_COLOURINGS", "alike_frame_cards", "exclude", "frame_figure", "take_back"]
+__all__ = ["alike_frame_cards", "exclude", "frame_cloud", "take_back"]
 
-FRAME_COLOURINGS = {"open_issues": "Open issues", "clip": "Recording", "outlier": "Unlike the rest"}
-_SCALE = ((0.0, "#7d8b99"), (0.45, "#ff9f45"), (1.0, "#ff4d4d"))
-"""Grey where nothing is to be done; every step can be seen on dark and on light ground."""
-_UNKNOWN = "#8a94a0"
 _PAGE = 1000
 
 
-def frame_figure(points: pd.DataFrame, colouring: str) -> go.Figure:
-    """A scatter plot of frames: one trace per recording, or one in the colours of a number; excluded are crosses."""
-    figure = go.Figure()
-    if colouring == "clip":
-        for index, clip in enumerate(sorted(set(points["clip"]))):
-            part = points[points["clip"] == clip]
-            figure.add_trace(_frames(part, {"color": PALETTE[index % len(PALETTE)]}, str(clip)))
-        return map_layout(figure, colouring)
-    known = points[points[colouring].notna()]
-    unknown = points[points[colouring].isna()]
-    if not unknown.empty:
-        figure.add_trace(_frames(unknown, {"color": _UNKNOWN}, "Too few to compare with"))
-    if not known.empty:
-        scale: dict[str, Any] = {
-            "color": known[colouring],
-            "colorscale": _SCALE,
-            "showscale": True,
-            # Leaves the corner to the buttons of the plot.
-            "colorbar": {"thickness": 12, "len": 0.86, "y": 0.43},
-            "cmin": 0,
-            "cmax": 1 if colouring == "outlier" else max(1, int(known[colouring].max())),
-        }
-        figure.add_trace(_frames(known, scale, FRAME_COLOURINGS[colouring]))
-    return map_layout(figure, colouring).update_layout(showlegend=not unknown.empty)
-
-
-def _frames(points: pd.DataFrame, marker: dict[str, Any], title: str) -> go.Scattergl:
-    symbols = ["x" if excluded else "circle" for excluded in points["excluded"]]
-    return map_trace(
-        points, points["frame_id"], _texts(points), {"symbol": symbols, "size": 9, **marker}, title
+def frame_cloud(project: Project, points: pd.DataFrame) -> PointCloud:
+    """The map of frames; the excluded are crosses."""
+    issues = points["open_issues"].to_numpy(float)
+    layers = (
+        scale_layer("issues", "Open issues", issues, 0, max(1.0, float(issues.max(initial=0))), whole=True),
+        scale_layer("outlier", "Unlike the rest", points["outlier"], 0.0, 1.0),
+        category_layer("clip", "Recording", points["clip"], {}),
+        category_layer("source", "Labelled by", points["labelled_by"], {}, nothing="Nobody yet"),
+        fold_layer(points["fold"]),
     )
-
-
-def _texts(points: pd.DataFrame) -> list[str]:
-    columns = zip(points["name"], points["labels"], points["open_issues"], points["excluded"], strict=True)
-    return [
-        f"{name} · {labels} labels · {issues} open issues{' · excluded' if excluded else ''}"
-        for name, labels, issues, excluded in columns
-    ]
+    return PointCloud(
+        token=cloud_token(points["frame_id"]),
+        xy=points[["x", "y"]].to_numpy(float),
+        layers=layers,
+        crossed=points["excluded"].to_numpy(bool),
+        noun="frame",
+        hover=hover_pictures(project, points["frame_id"]),
+    )
 
 
 def alike_frame_cards(project: Project, frame_id: str, count: int) -> list[Card]:
@@ -84,7 +64,9 @@ def alike_frame_cards(project: Project, frame_id: str, count: int) -> list[Card]
     ]
 
 
-def exclude(project: Project, frames: Sequence[Frame], reviewer: str) -> list[str]:
+def exclude(
+    project: Project, frames: Sequence[Frame], reviewer: str, reporter: Reporter | None = None
+) -> list[str]:
     """Take those of the frames that still count out of training and scanning: all of them, or none.
 
     Returns:
@@ -93,11 +75,13 @@ def exclude(project: Project, frames: Sequence[Frame], reviewer: str) -> list[st
     Raises:
         ConflictError: One of them was excluded in the meantime.
     """
+    report = reporter or Quiet()
     made = []
     with project.store.begin():
-        for frame in frames:
+        for done, frame in enumerate(frames):
             if frame.excluded:
                 continue
+            report.update(done / len(frames), f"frame {done + 1} of {len(frames)}")
             decision = Decision(
                 uuid.uuid4().hex,
                 DecisionKind.EXCLUDE_FRAME,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from crossguard_app.components.gallery import Card, Picture, Shape
+from crossguard_app.components.points import UNKNOWN, Category, Hover, Layer, PointCloud
 from crossguard_app.presenters.shapes import PALETTE, class_colors
 from crossguard_app.presenters.wording import TITLES
 from crossguard_app.resources import image_url
@@ -19,108 +19,135 @@ from curate.annotations import Annotation, Decision, DecisionKind, Frame, IssueT
 from curate.review import decide
 from curate.types import BoxTuple
 from curate.workflows.maps import similar_crops
+from curate.workflows.progress import Quiet, Reporter
 from curate.workflows.project import Project
 
 __all__ = [
-    "COLOURINGS",
+    "QUIET",
+    "SCALE",
     "act_on",
     "alike_crop_cards",
+    "category_layer",
+    "cloud_token",
     "crop_cards",
-    "map_figure",
-    "map_layout",
-    "map_trace",
-    "thinned",
+    "crop_cloud",
+    "fold_layer",
+    "hover_pictures",
+    "scale_layer",
     "undo_all",
 ]
 
-COLOURINGS = {"label": "Class", "issue_type": "Issue", "score": "Score of the source"}
-MAX_POINTS = 5000
-"""More than this and the browser's lasso is no longer fluid."""
-_QUIET = "#8a94a0"
+QUIET = "#8a94a0"
+SCALE = ("#7d8b99", "#ff9f45", "#ff4d4d")
+"""Grey where nothing is to be done; every step can be seen on dark and on light ground."""
+_SCORE = ("#5b5bd6", "#2fa7a0", "#ffd24d")
 _MARGIN = 0.25
 """Share of the box's size that a crop shows around it."""
+_MOST_PICTURES = 20_000
+"""With more frames than this no pictures show under the pointer: their addresses alone would be megabytes."""
 
 
-def thinned(points: pd.DataFrame, issues: str = "issue_type") -> pd.DataFrame:
-    """At most `MAX_POINTS` rows: those with an issue first, the rest drawn at random but always the same.
+def crop_cloud(project: Project, points: pd.DataFrame) -> PointCloud:
+    """The map of labels, coloured by class, open issue, source, fold and score of the source."""
+    colors = class_colors(project.config.classes)
+    titles = {kind.value: TITLES[kind] for kind in IssueType}
+    issue_colors = {kind.value: PALETTE[at % len(PALETTE)] for at, kind in enumerate(IssueType)}
+    layers = (
+        category_layer("label", "Class", points["label"], colors),
+        category_layer("issue", "Open issue", points["issue_type"], issue_colors, titles, "No open issue"),
+        category_layer("source", "Source", points["source"], {}),
+        fold_layer(points["fold"]),
+        scale_layer("score", "Score", points["score"], 0.0, 1.0, _SCORE),
+    )
+    boxes = points[["x1", "y1", "x2", "y2"]].to_numpy(float)
+    return PointCloud(
+        token=cloud_token(points["annotation_id"]),
+        xy=points[["x", "y"]].to_numpy(float),
+        layers=layers,
+        crossed=np.zeros(len(points), bool),
+        noun="label",
+        hover=hover_pictures(project, points["frame_id"], boxes),
+    )
+
+
+def cloud_token(ids: Iterable[str]) -> str:
+    """Digest of which points there are, in their order."""
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16]
+
+
+def category_layer(
+    key: str,
+    title: str,
+    values: Iterable[str],
+    colors: dict[str, str],
+    titles: dict[str, str] | None = None,
+    nothing: str = "none",
+) -> Layer:
+    """A layer of names. Known colours are kept; names without one take theirs from the palette in order.
 
     Args:
-        points: The map.
-        issues: The column that says whether there is an issue.
+        key: See `Layer`.
+        title: See `Layer`.
+        values: (N,) name of each point, "" for none.
+        colors: Name -> colour, in the order of the legend.
+        titles: Name -> what a person reads.
+        nothing: What "" is called; it is grey.
     """
-    if len(points) <= MAX_POINTS:
-        return points
-    order = np.random.default_rng(0).random(len(points)) - points[issues].astype(bool).to_numpy() * 2.0
-    return points.iloc[np.sort(np.argsort(order, kind="stable")[:MAX_POINTS])]
+    given = [str(value) for value in values]
+    names = [name for name in colors if name in (present := set(given))]
+    names += sorted(present - set(names) - {""}) if colors else sorted(set(given) - {""})
+    free = [color for color in PALETTE if color not in colors.values()] or list(PALETTE)
+    unnamed = [name for name in names if name not in colors]
+    chosen = colors | {name: free[at % len(free)] for at, name in enumerate(unnamed)}
+    categories = [Category((titles or {}).get(name, name), chosen[name]) for name in names]
+    code = {name: at for at, name in enumerate(names)}
+    if "" in given or not names:
+        code[""] = len(categories)
+        categories.append(Category(nothing, QUIET))
+    return Layer(key, title, np.array([code[name] for name in given], np.int64), tuple(categories))
 
 
-def map_figure(points: pd.DataFrame, colouring: str, classes: Sequence[str]) -> go.Figure:
-    """A scatter plot: one trace per class or type of issue, or one in the colours of the score."""
-    figure = go.Figure()
-    if colouring == "score":
-        figure.add_trace(
-            _crops(points, {"color": points["score"], "colorscale": "Viridis", "showscale": True})
-        )
-    else:
-        values = points[colouring].astype(str)
-        names = list(classes) if colouring == "label" else []
-        names += sorted(set(values) - set(names))
-        for index, name in enumerate(names):
-            part = points[values == name]
-            if not part.empty:
-                color = PALETTE[index % len(PALETTE)] if name else _QUIET
-                figure.add_trace(_crops(part, {"color": color}, _value_title(colouring, name)))
-    return map_layout(figure, colouring)
+def fold_layer(folds: Iterable[int]) -> Layer:
+    """The folds of the scan, counted from 1 for a person."""
+    names = ["" if fold < 0 else f"Fold {int(fold) + 1}" for fold in folds]
+    return category_layer("fold", "Fold", names, {}, nothing="In no fold")
 
 
-def map_layout(figure: go.Figure, revision: str) -> go.Figure:
-    """The look that the maps share; zoom and pan stay while `revision` does."""
-    axis = {"visible": False}
-    figure.update_layout(
-        xaxis=axis,
-        yaxis=axis | {"scaleanchor": "x"},
-        dragmode="lasso",
-        height=620,
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        uirevision=revision,
+def scale_layer(
+    key: str,
+    title: str,
+    values: Iterable[float],
+    least: float,
+    most: float,
+    stops: tuple[str, ...] = SCALE,
+    *,
+    whole: bool = False,
+) -> Layer:
+    """A layer of numbers, NaN for unknown."""
+    numbers = np.asarray(list(values), float)
+    known = np.isfinite(numbers)
+    share = np.clip((np.where(known, numbers, least) - least) / max(most - least, 1e-9), 0, 1)
+    codes = np.where(known, np.round(share * 254), UNKNOWN).astype(np.int64)
+    return Layer(key, title, codes, stops=stops, least=least, most=most, whole=whole)
+
+
+def hover_pictures(
+    project: Project, frame_ids: Iterable[str], boxes: np.ndarray | None = None
+) -> Hover | None:
+    """What shows under the pointer; None with more than 20,000 frames."""
+    codes, ids = pd.factorize(pd.Series(list(frame_ids)))
+    if not len(ids) or len(ids) > _MOST_PICTURES:
+        return None
+    frames = {frame.id: frame for frame in project.store.frames(ids=ids)}
+    ordered = [frames[frame_id] for frame_id in ids]
+    sizes = tuple((frame.width, frame.height) for frame in ordered)
+    width = 0 if boxes is not None else 320
+    return Hover(
+        urls=tuple(image_url(project, frame, width=width) for frame in ordered),
+        sizes=sizes[:1] if len(set(sizes)) == 1 else sizes,
+        frame=codes,
+        boxes=boxes,
     )
-    return figure
-
-
-def _crops(points: pd.DataFrame, marker: dict[str, Any], title: str = "") -> go.Scattergl:
-    return map_trace(points, points["annotation_id"], points["label"].astype(str), marker, title)
-
-
-def map_trace(
-    points: pd.DataFrame,
-    ids: Iterable[str],
-    texts: Iterable[str],
-    marker: dict[str, Any],
-    title: str = "",
-) -> go.Scattergl:
-    """Points of the map with what a selection gives back (`ids`) and what is read over them (`texts`)."""
-    return go.Scattergl(
-        x=points["x"],
-        y=points["y"],
-        mode="markers",
-        # Plotly reads some HTML in names and hover texts.
-        name=_plain(title),
-        customdata=list(ids),
-        text=[_plain(text) for text in texts],
-        hovertemplate="%{text}<extra></extra>",
-        marker={"size": 6, "opacity": 0.78, **marker},
-    )
-
-
-def _value_title(colouring: str, name: str) -> str:
-    if colouring != "issue_type":
-        return name
-    return TITLES[IssueType(name)] if name else "No open issue"
-
-
-def _plain(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def crop_cards(project: Project, annotations: Sequence[Annotation], frames: dict[str, Frame]) -> list[Card]:
@@ -131,7 +158,7 @@ def crop_cards(project: Project, annotations: Sequence[Annotation], frames: dict
         frame = frames[annotation.frame_id]
         left, top, right, bottom = _around(annotation.bbox_xyxy, frame)
         x1, y1, x2, y2 = annotation.bbox_xyxy
-        shape = Shape((x1 - left, y1 - top, x2 - left, y2 - top), colors.get(annotation.label, _QUIET))
+        shape = Shape((x1 - left, y1 - top, x2 - left, y2 - top), colors.get(annotation.label, QUIET))
         url = image_url(project, frame, width=240, box=(left, top, right, bottom))
         picture = Picture(url, right - left, bottom - top, (shape,))
         cards.append(Card(annotation.id, annotation.label, (picture,), note=frame.name))
@@ -166,6 +193,7 @@ def act_on(
     kind: DecisionKind,
     reviewer: str,
     label: str | None = None,
+    reporter: Reporter | None = None,
 ) -> list[str]:
     """Relabel or delete many labels: all of them, or none when one is refused.
 
@@ -175,9 +203,10 @@ def act_on(
     Raises:
         ConflictError: One of them was changed in the meantime.
     """
+    report = reporter or Quiet()
     made = []
     with project.store.begin():
-        for annotation in annotations:
+        for done, annotation in enumerate(annotations):
             if kind is DecisionKind.RELABEL and annotation.label == label:
                 continue
             decision = Decision(
@@ -191,11 +220,20 @@ def act_on(
             )
             decide(project.store, decision, classes=project.config.classes)
             made.append(decision.id)
+            report.update((done + 1) / len(annotations), f"label {done + 1} of {len(annotations)}")
     return made
 
 
-def undo_all(project: Project, decision_ids: Sequence[str], reviewer: str) -> None:
-    """Take decisions back, the last one first; all or none."""
+def undo_all(
+    project: Project, decision_ids: Sequence[str], reviewer: str, reporter: Reporter | None = None
+) -> None:
+    """Take decisions back, the last one first; all or none.
+
+    Raises:
+        ConflictError: Somebody built on one of them since.
+    """
+    report = reporter or Quiet()
     with project.store.begin():
-        for decision_id in reversed(decision_ids):
+        for done, decision_id in enumerate(reversed(decision_ids)):
             decide(project.store, Decision(uuid.uuid4().hex, DecisionKind.UNDO, reviewer, undoes=decision_id))
+            report.update((done + 1) / len(decision_ids), f"{done + 1} of {len(decision_ids)} taken back")

@@ -1,110 +1,140 @@
-"""The map of label crops: draw around some, relabel or delete them, see what is most alike."""
+"""The map of label crops: draw around some, relabel or delete them, send them to the queue, see what is alike."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from crossguard_app.components.gallery import gallery
-from crossguard_app.presenters.maps import (
-    COLOURINGS,
-    act_on,
-    alike_crop_cards,
-    crop_cards,
-    map_figure,
-    thinned,
-)
+from crossguard_app.components.gallery import Card
+from crossguard_app.presenters.maps import act_on, alike_crop_cards, crop_cards, crop_cloud
 from crossguard_app.resources import current_project
-from crossguard_app.state import query, remember, reviewer, seed
-from crossguard_app.views.map_parts import ALIKE, SHOWN, act, alike, chart, report, stamp, walk
+from crossguard_app.state import reviewer
+from crossguard_app.views.map_parts import (
+    ALIKE,
+    act,
+    alike,
+    chart,
+    chosen_cards,
+    report,
+    send,
+    stamp,
+    walk,
+)
+from crossguard_app.views.parts import hint_panel
+from crossguard_app.views.working import computed
 from curate.annotations import Annotation, DecisionKind
 from curate.workflows.embedding_store import Embedded
+from curate.workflows.picked import send_labels
 from curate.workflows.project import Project
 
 __all__ = ["crops_part"]
 
 
-@st.cache_data(max_entries=4, show_spinner="Laying out the map …")
-def _points(root: str, stamp: str) -> pd.DataFrame:
-    """The layout; `root` and `stamp` say when it is another one."""
+def _map(project: Project, version: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     from curate.workflows.maps import embedding_map
 
-    return embedding_map(current_project())
+    def make(_: object) -> tuple[pd.DataFrame, dict[str, Any]]:
+        points = embedding_map(current_project())
+        return points, {} if points.empty else crop_cloud(project, points).encoded()
+
+    return computed("crop-map", str(project.root), version, "Laying out the map of labels", make)
 
 
 def crops_part(project: Project) -> bool:
-    """Draw the map and what is selected on it; False when there is none yet."""
-    points = _points(str(project.root), stamp(project, Embedded.CROP))
+    """Draw the map and what is chosen on it; False when there is none yet."""
+    version = stamp(project, Embedded.CROP)
+    points, cloud = _map(project, version)
     if points.empty:
         return False
-    seed("map-colour", query("colour") if query("colour") in COLOURINGS else "label")
-    shown = thinned(points)
-    head, note = st.columns([2, 3], vertical_alignment="center")
-    with head:
-        colouring = st.segmented_control(
-            "Colour by",
-            list(COLOURINGS),
-            key="map-colour",
-            format_func=COLOURINGS.__getitem__,
-            required=True,
-            label_visibility="collapsed",
-        )
-    with note:
-        part = "" if len(shown) == len(points) else f", {len(shown):,} of them drawn"
-        st.caption(f"{len(points):,} labels{part}. Draw around some, or click one; double-click lets go.")
-    remember(colour=None if colouring == "label" else colouring)
-    report()
-    _selection(project, chart("map", map_figure(shown, colouring or "label", project.config.classes)))
+    left, right = st.columns([1.7, 1], gap="medium")
+    with left:
+        rows = chart("crop-map", cloud, version)
+    with right, st.container(key="map-panel"):
+        report()
+        _panel(project, points["annotation_id"].iloc[rows].tolist(), points)
     return True
 
 
-def _selection(project: Project, ids: list[str]) -> None:
+def _panel(project: Project, ids: list[str], points: pd.DataFrame) -> None:
     if not ids:
+        flagged = int((points["issue_type"] != "").sum())
+        hint_panel(
+            "Nothing chosen",
+            "Draw around a group that looks wrong: what you choose is listed here, to relabel, to delete or to "
+            "send to the queue. Everything can be undone.",
+            [
+                f"{len(points):,} labels, {flagged:,} of them with an open issue",
+                "Far from its own colour: look there first",
+            ],
+        )
         return
     wanted = set(ids)
     source = project.config.labels.working
-    found = [a for a in project.store.annotations(source=source) if a.id in wanted]
-    if not found:
-        st.caption("These labels are gone by now.")
-        return
-    frames = {frame.id: frame for frame in project.store.frames(ids={a.frame_id for a in found})}
-    st.subheader(f"{len(found):,} label{'' if len(found) == 1 else 's'}", anchor=False)
-    if len(found) > SHOWN:
-        st.caption(f"The first {SHOWN} are shown and acted on; draw around fewer to reach the others.")
-    shown = sorted(found, key=lambda a: (a.label, a.frame_id))[:SHOWN]
-    actions = st.container()
-    chosen = set(gallery("map-crops", crop_cards(project, shown, frames), mode="select", size=120))
-    with actions:
-        _actions(project, [annotation for annotation in shown if annotation.id in chosen])
-    if len(chosen) == 1:
-        alike("map-alike", alike_crop_cards(project, chosen.pop(), ALIKE), "walk", size=120)
+    found = {
+        a.id: a
+        for a in project.store.annotations(source=source, frame_ids=_frames(points, wanted))
+        if a.id in wanted
+    }
+    ordered = sorted(found, key=lambda key: (found[key].label, found[key].frame_id, key))
+    head = st.container()
+
+    def cards(part: Sequence[str]) -> list[Card]:
+        shown = [found[key] for key in part]
+        frames = {frame.id: frame for frame in project.store.frames(ids={a.frame_id for a in shown})}
+        return crop_cards(project, shown, frames)
+
+    kept = chosen_cards("crop-list", ordered, cards, size=96)
+    with head:
+        _actions(project, [found[key] for key in ordered if key in kept], len(ordered))
+    if len(kept) == 1:
+        alike("map-alike", alike_crop_cards(project, kept.pop(), ALIKE), "walk", size=110)
 
 
-def _actions(project: Project, chosen: list[Annotation]) -> None:
+def _frames(points: pd.DataFrame, wanted: set[str]) -> list[str]:
+    return sorted(set(points.loc[points["annotation_id"].isin(wanted), "frame_id"]))
+
+
+def _actions(project: Project, chosen: list[Annotation], total: int) -> None:
+    count, none = len(chosen), not chosen
+    st.subheader(f"{total:,} label{'' if total == 1 else 's'} chosen", anchor=False)
+    st.caption(
+        "Click a picture to leave it out."
+        if count == total
+        else f"{total - count} left out, {count:,} to act on."
+    )
+    change = partial(act_on, project, chosen, reviewer=reviewer())
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        label = st.selectbox("New class", project.config.classes, width=190)
-        none = not chosen
-        count = len(chosen)
-        change = partial(act_on, project, chosen, reviewer=reviewer())
-        st.button(
-            f"Relabel {count}",
-            type="primary",
+        label = st.selectbox("New class", project.config.classes, width=130, label_visibility="collapsed")
+        if st.button("Relabel", type="primary", disabled=none, icon=":material/sell:"):
+            act(
+                "Relabelling",
+                lambda report: change(kind=DecisionKind.RELABEL, label=label, reporter=report),
+                "label",
+                f"now {label}",
+            )
+        if st.button(
+            "Delete",
             disabled=none,
-            on_click=act,
-            args=(partial(change, kind=DecisionKind.RELABEL, label=label), "label", f"now {label}"),
-        )
+            icon=":material/delete:",
+            help="Deletes the labels; Undo brings them back.",
+        ):
+            act(
+                "Deleting",
+                lambda report: change(kind=DecisionKind.DELETE_LABEL, reporter=report),
+                "label",
+                "deleted",
+            )
+        if st.button("To the queue", disabled=none, icon=":material/checklist:"):
+            send(lambda: send_labels(project, chosen, reviewer()), "label")
         st.button(
-            f"Delete {count}",
-            disabled=none,
-            on_click=act,
-            args=(partial(change, kind=DecisionKind.DELETE_LABEL), "label", "deleted"),
-        )
-        st.button(
-            f"Go through {count} in the editor",
+            "Edit",
             disabled=none,
             on_click=walk,
             args=("walk", [annotation.id for annotation in chosen]),
-            icon=":material/checklist:",
+            icon=":material/edit:",
+            help="Go through them in the editor.",
         )

@@ -1,108 +1,112 @@
-"""The map of whole frames: draw around some, take them out or back in, see what is most alike."""
+"""The map of whole frames: draw around some, take them out or back in, send them to the queue, see what is alike."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from crossguard_app.components.gallery import gallery
-from crossguard_app.presenters.frame_map import (
-    FRAME_COLOURINGS,
-    alike_frame_cards,
-    exclude,
-    frame_figure,
-    take_back,
-)
+from crossguard_app.components.gallery import Card
+from crossguard_app.presenters.frame_map import alike_frame_cards, exclude, frame_cloud, take_back
 from crossguard_app.presenters.frames import frame_cards
-from crossguard_app.presenters.maps import thinned
 from crossguard_app.resources import current_project
-from crossguard_app.state import query, remember, reviewer, seed
-from crossguard_app.views.map_parts import ALIKE, SHOWN, act, alike, chart, report, stamp, walk
+from crossguard_app.state import reviewer
+from crossguard_app.views.map_parts import (
+    ALIKE,
+    act,
+    alike,
+    chart,
+    chosen_cards,
+    report,
+    send,
+    stamp,
+    walk,
+)
+from crossguard_app.views.parts import hint_panel
+from crossguard_app.views.working import computed
 from curate.annotations import Frame
 from curate.workflows.embedding_store import Embedded
+from curate.workflows.picked import send_frames
 from curate.workflows.project import Project
 
 __all__ = ["frames_part"]
 
 
-@st.cache_data(max_entries=4, show_spinner="Laying out the map …")
-def _points(root: str, stamp: str) -> pd.DataFrame:
-    """The layout; `root` and `stamp` say when it is another one."""
+def _map(project: Project, version: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     from curate.workflows.maps import frame_map
 
-    return frame_map(current_project())
+    def make(_: object) -> tuple[pd.DataFrame, dict[str, Any]]:
+        points = frame_map(current_project())
+        return points, {} if points.empty else frame_cloud(project, points).encoded()
+
+    return computed("frame-map", str(project.root), version, "Laying out the map of frames", make)
 
 
 def frames_part(project: Project) -> bool:
-    """Draw the map and what is selected on it; False when there is none yet."""
-    points = _points(str(project.root), stamp(project, Embedded.FRAME))
+    """Draw the map and what is chosen on it; False when there is none yet."""
+    version = stamp(project, Embedded.FRAME)
+    points, cloud = _map(project, version)
     if points.empty:
         return False
-    seed("frame-map-colour", query("colour") if query("colour") in FRAME_COLOURINGS else "open_issues")
-    shown = thinned(points, "open_issues")
-    head, note = st.columns([2, 3], vertical_alignment="center")
-    with head:
-        colouring = st.segmented_control(
-            "Colour by",
-            list(FRAME_COLOURINGS),
-            key="frame-map-colour",
-            format_func=FRAME_COLOURINGS.__getitem__,
-            required=True,
-            label_visibility="collapsed",
-        )
-    with note:
-        part = "" if len(shown) == len(points) else f", {len(shown):,} of them drawn"
-        out = int(points["excluded"].sum())
-        crosses = f", {out:,} excluded (crosses)" if out else ""
-        st.caption(
-            f"{len(points):,} frames{crosses}{part}. Draw around some, or click one; double-click lets go."
-        )
-    remember(colour=None if colouring == "open_issues" else colouring)
-    report()
-    _selection(project, chart("frame-map", frame_figure(shown, colouring or "open_issues")))
+    left, right = st.columns([1.7, 1], gap="medium")
+    with left:
+        rows = chart("frame-map", cloud, version)
+    with right, st.container(key="map-panel"):
+        report()
+        _panel(project, points["frame_id"].iloc[rows].tolist(), points)
     return True
 
 
-def _selection(project: Project, ids: list[str]) -> None:
+def _panel(project: Project, ids: list[str], points: pd.DataFrame) -> None:
     if not ids:
+        out = int(points["excluded"].sum())
+        hint_panel(
+            "Nothing chosen",
+            "Draw around frames that you do not want to train on (rain on the lens, a parked truck in front): what "
+            "you choose is listed here, to exclude, to take back in or to send to the queue.",
+            [
+                f"{len(points):,} frames, {out:,} of them excluded (crosses)",
+                "Unlike the rest: dusk, rain, a moved camera",
+            ],
+        )
         return
-    found = project.store.frames(ids=ids)
-    st.subheader(f"{len(found):,} frame{'' if len(found) == 1 else 's'}", anchor=False)
-    if len(found) > SHOWN:
-        st.caption(f"The first {SHOWN} are shown and acted on; draw around fewer to reach the others.")
-    shown = found[:SHOWN]
-    actions = st.container()
-    cards = frame_cards(project, shown, project.config.labels.working)
-    chosen = set(gallery("map-frames", cards, mode="select", size=190))
-    with actions:
-        _actions(project, [frame for frame in shown if frame.id in chosen])
-    if len(chosen) == 1:
-        alike("map-alike", alike_frame_cards(project, chosen.pop(), ALIKE), "walk-frames", size=190)
+    frames = {frame.id: frame for frame in project.store.frames(ids=ids)}
+    ordered = [key for key in ids if key in frames]
+    head = st.container()
+
+    def cards(part: Sequence[str]) -> list[Card]:
+        return frame_cards(project, [frames[key] for key in part], project.config.labels.working)
+
+    kept = chosen_cards("frame-list", ordered, cards, size=150)
+    with head:
+        _actions(project, [frames[key] for key in ordered if key in kept], len(ordered))
+    if len(kept) == 1:
+        alike("map-alike", alike_frame_cards(project, kept.pop(), ALIKE), "walk-frames", size=150)
 
 
-def _actions(project: Project, chosen: list[Frame]) -> None:
+def _actions(project: Project, chosen: list[Frame], total: int) -> None:
     out = [frame for frame in chosen if frame.excluded]
-    counted = len(chosen) - len(out)
+    counted, count = len(chosen) - len(out), len(chosen)
+    st.subheader(f"{total:,} frame{'' if total == 1 else 's'} chosen", anchor=False)
+    st.caption(
+        "Click a picture to leave it out."
+        if count == total
+        else f"{total - count} left out, {count:,} to act on."
+    )
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.button("Exclude", type="primary", disabled=not counted, icon=":material/block:"):
+            act("Excluding", lambda bar: exclude(project, chosen, reviewer(), bar), "frame", "excluded")
+        if st.button("Take back in", disabled=not out, icon=":material/undo:"):
+            act("Taking back in", lambda _: take_back(project, chosen, reviewer()), "exclusion", "taken back")
+        if st.button("To the queue", disabled=not counted, icon=":material/checklist:"):
+            send(lambda: send_frames(project, [f for f in chosen if not f.excluded], reviewer()), "frame")
         st.button(
-            f"Exclude {counted}",
-            type="primary",
-            disabled=not counted,
-            on_click=act,
-            args=(partial(exclude, project, chosen, reviewer()), "frame", "excluded"),
-        )
-        st.button(
-            f"Take {len(out)} back in",
-            disabled=not out,
-            on_click=act,
-            args=(partial(take_back, project, chosen, reviewer()), "exclusion", "taken back"),
-        )
-        st.button(
-            f"Go through {len(chosen)} in the editor",
+            "Edit",
             disabled=not chosen,
             on_click=walk,
             args=("walk-frames", [frame.id for frame in chosen]),
-            icon=":material/checklist:",
+            icon=":material/edit:",
+            help="Go through them in the editor.",
         )

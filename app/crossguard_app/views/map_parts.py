@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from crossguard_app.components.gallery import Card, gallery
+from crossguard_app.components.points import point_map
 from crossguard_app.presenters.maps import undo_all
 from crossguard_app.resources import current_project
-from crossguard_app.state import reviewer
+from crossguard_app.state import query, remember, reviewer
+from crossguard_app.views.parts import plain_text
+from crossguard_app.views.working import PageReporter
 from curate.errors import CurateError
+from curate.types import IntArray
 from curate.workflows.embedding_store import Embedded, vectors_path
+from curate.workflows.picked import Sent, take_from_queue
+from curate.workflows.progress import Reporter
 from curate.workflows.project import Project
 
-__all__ = ["ALIKE", "SHOWN", "act", "alike", "chart", "leave", "report", "stamp", "walk"]
+__all__ = [
+    "ALIKE",
+    "act",
+    "alike",
+    "chart",
+    "chosen_cards",
+    "leave",
+    "report",
+    "send",
+    "stamp",
+    "walk",
+]
 
-SHOWN = 96
-"""So many of a selection are shown and acted on."""
+PER_PAGE = 60
 ALIKE = 8
 _DONE = "map-done"
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What the last action did, and what takes it back."""
+
+    text: str
+    decisions: Sequence[str] = ()
+    issues: Sequence[str] = field(default=())
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self.decisions or self.issues)
 
 
 def stamp(project: Project, what: Embedded) -> str:
@@ -30,55 +59,109 @@ def stamp(project: Project, what: Embedded) -> str:
     state = project.store.artifact("scan", "state")
     vectors = vectors_path(project, what)
     written = vectors.stat().st_mtime_ns if vectors.exists() else 0
-    return f"{newest[0].sequence if newest else 0}-{state.input_hash if state else ''}-{written}"
+    opened = sum(entry.count for entry in project.store.issue_counts() if entry.state.value == "open")
+    return f"{newest[0].sequence if newest else 0}-{state.input_hash if state else ''}-{written}-{opened}"
 
 
-def chart(key: str, figure: go.Figure) -> list[str]:
-    """Draw the map; the ids of the selected points."""
-    event: Any = st.plotly_chart(
-        figure,
-        key=key,
-        on_select="rerun",
-        selection_mode=("lasso", "box", "points"),
-        config={"displaylogo": False, "scrollZoom": True},
+def chart(key: str, cloud: Mapping[str, Any], version: str) -> IntArray:
+    """Draw the map, keep its colouring in the page's address; rows of the chosen points."""
+    layers = [layer["key"] for layer in cloud["layers"]]
+    wanted = query("colour")
+    rows, layer = point_map(
+        key,
+        cloud,
+        version=version,
+        layer=wanted if wanted is not None and wanted in layers else layers[0],
+        hint="draw around some, or click one · wheel zooms, right button moves",
     )
-    points = event.get("selection", {}).get("points", []) if event else []
-    ids = [point.get("customdata") for point in points]
-    flat = [entry[0] if isinstance(entry, list) else entry for entry in ids]
-    return list(dict.fromkeys(str(entry) for entry in flat if entry))
+    remember(colour=None if layer == layers[0] else layer)
+    return rows
 
 
-def act(run: Callable[[], list[str]], noun: str, words: str) -> None:
-    """Carry an action out and note what it did: `run` gives the ids of its decisions."""
+def chosen_cards(
+    key: str, ids: Sequence[str], cards: Callable[[Sequence[str]], list[Card]], *, size: int
+) -> set[str]:
+    """The chosen things as pictures, page by page; a click leaves one out. The ids that are still in."""
+    memory: dict[str, Any] = st.session_state.setdefault(f"{key}-out", {"of": None, "out": set()})
+    whole = hash(tuple(ids))
+    if memory["of"] != whole:
+        memory.update(of=whole, out=set())
+    out: set[str] = memory["out"]
+    pages = -(-len(ids) // PER_PAGE)
+    number = 1
+    if pages > 1:
+        number = st.pagination(pages, key=f"{key}-page") or 1
+    part = ids[(min(number, pages) - 1) * PER_PAGE : min(number, pages) * PER_PAGE]
+    kept = gallery(f"{key}-cards", cards(part), mode="select", size=size, left_out=frozenset(out))
+    out.difference_update(part)
+    out.update(set(part) - set(kept))
+    return set(ids) - out
+
+
+def act(title: str, run: Callable[[Reporter], list[str]], noun: str, words: str) -> None:
+    """Carry an action out with its progress, note what it did, draw the page again.
+
+    Args:
+        title: What is being done.
+        run: Does it and gives the ids of its decisions.
+        noun: What is counted, in the singular.
+        words: What became of it.
+    """
     try:
-        made = run()
+        made = run(PageReporter(title))
     except CurateError as error:
-        st.session_state[_DONE] = {"text": f"Nothing was changed: {error}", "decisions": []}
-        return
-    plural = "" if len(made) == 1 else "s"
-    st.session_state[_DONE] = {"text": f"{len(made)} {noun}{plural} {words}.", "decisions": made}
+        st.session_state[_DONE] = _Done(f"Nothing was changed: {error}")
+    else:
+        plural = "" if len(made) == 1 else "s"
+        st.session_state[_DONE] = _Done(f"{len(made):,} {noun}{plural} {words}", made)
+    st.rerun()
+
+
+def send(run: Callable[[], Sent], noun: str) -> None:
+    """Put things into the queue, note what it did, draw the page again."""
+    try:
+        sent = run()
+    except CurateError as error:
+        st.session_state[_DONE] = _Done(f"Nothing was sent: {error}")
+    else:
+        count = len(sent.issues)
+        waiting = f"; {sent.waiting} were there already" if sent.waiting else ""
+        text = f"{count:,} {noun}{'' if count == 1 else 's'} sent to the top of the queue{waiting}"
+        st.session_state[_DONE] = _Done(text, issues=sent.issues)
+    st.rerun()
 
 
 def report() -> None:
     """What the last action did, with its way back."""
     done = st.session_state.get(_DONE)
-    if not done:
+    if not isinstance(done, _Done):
         return
-    text, action = st.columns([6, 1], vertical_alignment="center")
-    with text:
-        st.success(done["text"])
-    with action:
-        if st.button("Undo", width="stretch") and done["decisions"]:
-            try:
-                undo_all(current_project(), done["decisions"], reviewer())
-            except CurateError as error:
-                st.error(str(error))
-                return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="map-done-line"):
+        icon = ":material/check_circle:" if done.can_undo else ":material/error:"
+        st.markdown(f"{icon} {plain_text(done.text)}")
+        if done.can_undo and st.button("Undo", icon=":material/undo:", key="map-undo"):
+            _take_back(done)
+        if st.button(
+            "", icon=":material/close:", key="map-dismiss", type="tertiary", help="Put this line away"
+        ):
             st.session_state.pop(_DONE)
             st.rerun()
 
 
-def walk(what: Literal["walk", "walk-frames"], ids: Sequence[str]) -> None:
+def _take_back(done: _Done) -> None:
+    project = current_project()
+    try:
+        if done.decisions:
+            undo_all(project, done.decisions, reviewer(), PageReporter("Taking back"))
+        take_from_queue(project, done.issues)
+    except CurateError as error:
+        st.session_state[_DONE] = _Done(f"Nothing was taken back: {error}")
+    else:
+        st.session_state.pop(_DONE)
+    st.rerun()
+
+
+def walk(what: Literal["walk", "walk-frames"], ids: Collection[str]) -> None:
     """Go through labels or frames in the editor, at the next run of the page."""
     for key in ("walk", "walk-frames"):
         st.session_state.pop(key, None)

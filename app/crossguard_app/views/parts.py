@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 from crossguard_app.presenters.overview import Stage
 from curate.store import Job, JobState
 
-__all__ = ["ago", "empty_state", "job_line", "seconds_text", "stage_strip"]
+__all__ = ["ago", "empty_state", "hint_panel", "job_line", "plain_text", "seconds_text", "stage_strip"]
 
 
 def empty_state(title: str, text: str, command: str = "") -> None:
@@ -19,6 +20,12 @@ def empty_state(title: str, text: str, command: str = "") -> None:
         st.text(text)
         if command:
             st.code(command, language="bash")
+
+
+def hint_panel(title: str, text: str, facts: Sequence[str] = ()) -> None:
+    """What stands beside something to choose from while nothing is chosen."""
+    lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    st.html(f'<div class="cg-hint"><b>{escape(title)}</b><p>{escape(text)}</p><ul>{lines}</ul></div>')
 
 
 def stage_strip(stages: list[Stage]) -> None:
@@ -62,13 +69,13 @@ def job_line(job: Job) -> None:
     }
     if job.state in (JobState.QUEUED, JobState.RUNNING, JobState.LOST):
         left = f", about {seconds_text(job.eta)} left" if job.eta is not None else ""
-        st.progress(job.progress, text=_plain(f"{job.kind.capitalize()}: {words[job.state]}{left}"))
+        st.progress(job.progress, text=plain_text(f"{job.kind.capitalize()}: {words[job.state]}{left}"))
     elif job.state is JobState.FAILED:
-        st.error(_plain(f"{job.kind.capitalize()} {words[job.state]}"), icon=":material/error:")
+        st.error(plain_text(f"{job.kind.capitalize()} {words[job.state]}"), icon=":material/error:")
     else:
-        st.caption(_plain(f"{job.kind.capitalize()} {words[job.state]}"))
+        st.caption(plain_text(f"{job.kind.capitalize()} {words[job.state]}"))
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Text for a place that reads Markdown: nothing in it is markup."""
     return "".join(f"\\{char}" if char in r"\`*_{}[]()#+-.!|<>~$:" else char for char in text)
