@@ -28,13 +28,16 @@ class Checkpoint:
         fingerprint: Of the run that it belongs to.
         step: Steps done.
         seconds: Time spent.
-        tensors: Weights as "model.<name>" and AdamW's moments as "optimizer.<name>.<moment>".
+        tensors: Weights as "model.<name>", their average as "average.<name>" and AdamW's moments as
+            "optimizer.<name>.<moment>".
+        parts: Into how many parts a batch is cut to fit into memory.
     """
 
     fingerprint: str
     step: int
     seconds: float
     tensors: Mapping[str, Tensor]
+    parts: int = 1
 
     def save(self, path: Path) -> None:
         """Write it, so that a kill at any moment leaves the old file or the new one.
@@ -42,7 +45,12 @@ class Checkpoint:
         Raises:
             ProjectError: The folder cannot be written.
         """
-        metadata = {"fingerprint": self.fingerprint, "step": self.step, "seconds": self.seconds}
+        metadata = {
+            "fingerprint": self.fingerprint,
+            "step": self.step,
+            "seconds": self.seconds,
+            "parts": self.parts,
+        }
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}
         write_atomically(path, to_bytes(tensors, {"run": json.dumps(metadata)}))
 
@@ -59,7 +67,8 @@ def load_checkpoint(path: Path, fingerprint: str) -> Checkpoint | None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, ValueError, OSError):
         return None
-    return Checkpoint(fingerprint, int(metadata["step"]), float(metadata["seconds"]), tensors)
+    step, seconds, parts = int(metadata["step"]), float(metadata["seconds"]), int(metadata.get("parts", 1))
+    return Checkpoint(fingerprint, step, seconds, tensors, parts)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
@@ -84,7 +93,7 @@ def restore_optimizer(
         first.copy_(tensors[f"optimizer.{name}.exp_avg"])
         second.copy_(tensors[f"optimizer.{name}.exp_avg_sq"])
         optimizer.state[parameter] = {
-            "step": tensors[f"optimizer.{name}.step"].clone(),
+            "step": tensors[f"optimizer.{name}.step"].clone().to(parameter.device),
             "exp_avg": first,
             "exp_avg_sq": second,
         }

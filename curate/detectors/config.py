@@ -14,7 +14,10 @@ from curate.errors import ConfigError, TrainingError
 from curate.geometry.shapes import Rle
 from curate.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["Progress", "TrainConfig", "TrainingSample", "TrainingStopped", "fingerprint"]
+__all__ = ["PRECISIONS", "Progress", "TrainConfig", "TrainingSample", "TrainingStopped", "fingerprint"]
+
+
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class TrainingStopped(TrainingError):
@@ -41,6 +44,9 @@ class TrainConfig:
             objects were seen; only where labels have masks.
         ema: Decay of the exponential average of the weights that becomes the detector; 0 for the last weights.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+        precision: "auto" (bfloat16 where the hardware multiplies it), "float32" or "bfloat16".
+        deterministic: Use algorithms that give the same bits twice, also on a GPU; slower there.
+        patience: Validations without improvement after which the run ends; 0 for never.
         checkpoint_every: Steps between two checkpoints.
     """
 
@@ -58,6 +64,9 @@ class TrainConfig:
     paste: float = 0.0
     ema: float = 0.0
     device: str = "auto"
+    precision: str = "auto"
+    deterministic: bool = False
+    patience: int = 0
     checkpoint_every: int = 20
 
     def __post_init__(self) -> None:
@@ -69,9 +78,13 @@ class TrainConfig:
         for name in ("steps", "batch_size", "checkpoint_every", "learning_rate", "roi_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}", item=name)
-        for name in ("warmup_steps", "weight_decay", "seed", "paste", "ema"):
+        for name in ("warmup_steps", "weight_decay", "seed", "paste", "ema", "patience"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}", item=name)
+        if self.precision not in PRECISIONS:
+            raise ConfigError(
+                f"precision must be one of {PRECISIONS}, got {self.precision!r}", item="precision"
+            )
         if self.ema >= 1:
             raise ConfigError(f"ema must be below 1, got {self.ema}", item="ema")
         if self.input_size < 64 or self.input_size % 32:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -75,6 +76,11 @@ class Batch:
     canvases: Tensor
     items: tuple[Item, ...]
 
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in `count` parts of about the same size; never more than it has frames."""
+        bounds = np.linspace(0, len(self.items), min(count, len(self.items)) + 1).round().astype(int).tolist()
+        return [Batch(self.canvases[low:high], self.items[low:high]) for low, high in pairwise(bounds)]
+
 
 def step_generator(seed: int, *stream: int) -> np.random.Generator:
     """The random numbers of one step (or epoch) of a run."""
@@ -121,9 +127,10 @@ class FrameCache:
         ]
         self._bank = PasteBank([s.boxes for s in samples], [s.classes for s in samples])
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step (from 0)."""
-        drawn = [self._augmented(index, step, slot) for slot, index in enumerate(self._indices(step))]
+    def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
+        """The batch of a step (from 0), or the share of one of several processes of it."""
+        mine = list(enumerate(self._indices(step)))[rank::ranks]
+        drawn = [self._augmented(index, step, slot) for slot, index in mine]
         height = max(canvas.shape[0] for canvas, _ in drawn)
         width = max(canvas.shape[1] for canvas, _ in drawn)
         canvases = np.zeros((len(drawn), height, width, drawn[0][0].shape[2]), np.uint8)

@@ -10,7 +10,9 @@ from typing import Any
 from curate.detectors.config import Progress
 from curate.files import write_atomically
 
-__all__ = ["RunLog"]
+__all__ = ["METRICS", "RunLog", "scores_of"]
+
+METRICS = "metrics.jsonl"
 
 
 class RunLog:
@@ -24,7 +26,7 @@ class RunLog:
     def __init__(self, folder: Path, done: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        path = folder / "metrics.jsonl"
+        path = folder / METRICS
         write_atomically(path, _kept_lines(path, done))
         self._file = path.open("a", encoding="utf-8")
         events = folder / "tensorboard"
@@ -48,6 +50,12 @@ class RunLog:
             self._events.add_scalar(f"loss/{name}", value, progress.step)
         self._events.add_scalar("learning_rate", progress.learning_rate, progress.step)
 
+    def write_score(self, step: int, score: float) -> None:
+        """Log a validation after a step."""
+        self._file.write(json.dumps({"step": step, "validation": score}) + "\n")
+        self._file.flush()
+        self._events.add_scalar("validation", score, step)
+
     def __enter__(self) -> RunLog:
         return self
 
@@ -56,6 +64,12 @@ class RunLog:
     ) -> None:
         self._file.close()
         self._events.close()
+
+
+def scores_of(path: Path, done: int) -> list[float]:
+    """The validations that a log holds up to a step, in order."""
+    lines = [json.loads(line) for line in _kept_lines(path, done).splitlines()]
+    return [float(line["validation"]) for line in lines if "validation" in line]
 
 
 def _kept_lines(path: Path, done: int) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from curate.detectors.classes import ClassRows, map_classes
@@ -13,8 +15,9 @@ from curate.detectors.decode import cells, decode_boxes, group_logits
 from curate.detectors.nanodet import DenseOutput, NanoDet
 from curate.detectors.roi import DenseEvidence, MaskHead, RoiHead, gather_evidence
 from curate.detectors.weights import build_network, load_coco_state
+from curate.errors import ModelError
 
-__all__ = ["SiteNetwork", "new_site_network", "rois_of"]
+__all__ = ["SiteNetwork", "new_site_network", "rois_of", "take_over"]
 
 
 class SiteNetwork(nn.Module):
@@ -62,6 +65,31 @@ def rois_of(boxes: Sequence[Tensor]) -> Tensor:
     return torch.cat(
         [torch.cat([box.new_full((len(box), 1), index), box], 1) for index, box in enumerate(boxes)]
     )
+
+
+def take_over(model: SiteNetwork, folder: Path) -> None:
+    """Give a new network the weights of a trained one; what the trained one lacks stays as it is.
+
+    Args:
+        model: New.
+        folder: Of a detector with the same classes and input channels.
+
+    Raises:
+        ModelError: The files cannot be read, or the detector is of another kind.
+    """
+    try:
+        tensors = load_file(folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise ModelError("the detector to start from cannot be read", file=folder) from error
+    own = model.state_dict()
+    unlike = [name for name, value in tensors.items() if name in own and own[name].shape != value.shape]
+    if unlike or not any(name.startswith("dense.") for name in tensors):
+        raise ModelError(
+            "the detector to start from has other classes or channels",
+            file=folder,
+            item=", ".join(unlike[:3]),
+        )
+    model.load_state_dict({name: value for name, value in tensors.items() if name in own}, strict=False)
 
 
 def new_site_network(

@@ -1,0 +1,118 @@
+"""What the trainer trains: a network, its groups of parameters, and the losses of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from curate.detectors.config import TrainConfig
+from curate.detectors.decode import cells
+from curate.detectors.frames import Batch, step_generator
+from curate.detectors.letterbox import normalise
+from curate.detectors.losses import DenseTargets, dense_losses
+from curate.detectors.model import SiteNetwork
+from curate.detectors.nanodet import DenseOutput
+from curate.detectors.roi_training import roi_losses, sample_rois
+
+__all__ = ["Learner", "ParameterGroup", "SiteLearner", "autocast"]
+
+
+class ParameterGroup(NamedTuple):
+    """Parameters that share a learning rate and are clipped together."""
+
+    parameters: Sequence[nn.Parameter]
+    learning_rate: float
+
+
+class Learner(Protocol):
+    """A network with its losses."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        ...
+
+    @property
+    def groups(self) -> Sequence[ParameterGroup]:
+        """All trainable parameters, the main learning rate first."""
+        ...
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Weighted losses of a batch, ready to be added up; `step` seeds what is random."""
+        ...
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Where bfloat16 pays, the context that computes in it.
+
+    "auto" means a CUDA device that multiplies bfloat16 in hardware (compute capability 8 and up); processors stay
+    in float32, because most lack the instructions and then take ten times as long.
+    """
+    fits = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    if precision == "float32" or (precision == "auto" and not fits):
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+class SiteLearner:
+    """The site's network: quality focal, GIoU and distribution focal loss, and the box heads' losses.
+
+    Args:
+        model: On its device.
+        config: Settings of the run.
+    """
+
+    def __init__(self, model: SiteNetwork, config: TrainConfig) -> None:
+        self._model = model
+        self._config = config
+        self._device = next(model.parameters()).device
+        heads: list[nn.Module] = [model.roi] + ([model.mask] if model.mask is not None else [])
+        # Apart, so that a bad moment of the heads does not slow the detector down.
+        self._groups = (
+            ParameterGroup(list(model.dense.parameters()), config.learning_rate),
+            ParameterGroup([p for head in heads for p in head.parameters()], config.roi_learning_rate),
+        )
+
+    @property
+    def model(self) -> SiteNetwork:
+        """The network."""
+        return self._model
+
+    @property
+    def groups(self) -> Sequence[ParameterGroup]:
+        """The COCO detector's own weights, then the new heads."""
+        return self._groups
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Losses by name of a batch."""
+        images = normalise(batch.canvases.to(self._device, non_blocking=True))
+        with autocast(self._config.precision, self._device):
+            dense = _as_float(self._model.dense(images))
+        logits, boxes = self._model.class_logits(dense), self._model.boxes(dense)
+        targets = [
+            DenseTargets(
+                torch.from_numpy(item.boxes).to(self._device),
+                torch.from_numpy(item.classes).to(self._device),
+                torch.from_numpy(item.ignore).to(self._device),
+            )
+            for item in batch.items
+        ]
+        losses = dense_losses(logits, dense.distances, boxes, cells(dense.grid, self._device), targets)
+        rois = sample_rois(batch, step_generator(self._config.seed, 3, step))
+        return losses | roi_losses(self._model, images, dense, batch, rois)
+
+
+def _as_float(dense: DenseOutput) -> DenseOutput:
+    """Predictions in float32: distances of a pixel are too fine for eight bits of mantissa."""
+    fine, pyramid = dense.fine, dense.pyramid
+    return DenseOutput(
+        dense.logits.float(),
+        dense.distances.float(),
+        (fine[0].float(), fine[1].float()),
+        (pyramid[0].float(), pyramid[1].float(), pyramid[2].float()),
+        dense.grid,
+    )
