@@ -34,6 +34,8 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         f"--server.port={port}",
         f"--server.headless={'false' if browser else 'true'}",
         "--browser.gatherUsageStats=false",
+        # Without this a new user's first start waits at the terminal for an email address and serves nothing.
+        "--server.showEmailPrompt=false",
         "--runner.postScriptGC=false",
         "--server.fileWatcherType=none",
     ]
