@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 from curate.errors import FormatError
 from curate.formats._coco_types import OWN_KEYS, CocoAnnotation, CocoCategory, CocoDataset, CocoImage
 from curate.formats._masks import parse_bbox, parse_segmentation
+from curate.formats._sources import MAX_BYTES, load_json
 from curate.formats._values import (
     as_flag,
     as_id,
@@ -22,10 +22,7 @@ from curate.formats._values import (
 )
 from curate.formats.report import BadItem, ImportReport
 
-__all__ = ["MAX_BYTES", "read_coco"]
-
-MAX_BYTES = 2**30
-"""Label files above 1 GB are refused unless the caller says otherwise: they do not fit into memory."""
+__all__ = ["MAX_BYTES", "parse_coco", "read_coco"]
 
 _T = TypeVar("_T", CocoImage, CocoCategory, CocoAnnotation)
 
@@ -50,9 +47,29 @@ def read_coco(
     """
     report = report if report is not None else ImportReport()
     report.file = str(path)
-    data = _load_json(Path(path), max_bytes)
+    return parse_coco(load_json(Path(path), what="a COCO file", max_bytes=max_bytes), path, report)
+
+
+def parse_coco(
+    data: Any, path: str | Path, report: ImportReport, *, needs: tuple[str, ...] = ()
+) -> CocoDataset:
+    """Check a COCO object, as `read_coco` does.
+
+    Args:
+        data: The parsed JSON.
+        path: What messages call it.
+        report: Policy and report.
+        needs: Further keys that each annotation must have.
+
+    Raises:
+        FormatError: See `read_coco`.
+    """
     if not isinstance(data, dict):
-        hint = "a list alone is COCO's format for results" if isinstance(data, list) else ""
+        hint = (
+            "a list alone is COCO's format for results: import it as coco-results"
+            if isinstance(data, list)
+            else ""
+        )
         raise FormatError(
             f'expected an object with "images", "annotations" and "categories", got {_kind(data)}',
             file=path,
@@ -65,6 +82,8 @@ def read_coco(
     known_categories = {category.id for category in categories}
 
     def annotation(entry: dict[str, Any], item: str) -> CocoAnnotation:
+        for key in needs:
+            required(entry, key)
         return _annotation(entry, item, known_images, known_categories, report)
 
     annotations = _read_list(data, "annotations", "annotation", annotation, report)
@@ -79,33 +98,6 @@ def read_coco(
     return CocoDataset(
         tuple(images), tuple(annotations), tuple(categories), info, tuple(licenses), rest, str(path)
     )
-
-
-def _load_json(path: Path, max_bytes: int) -> Any:
-    try:
-        if not path.is_file():
-            what = "this is a folder" if path.is_dir() else "there is no such file"
-            raise FormatError(f"expected a COCO file, {what}", file=path)
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise FormatError(f"the file has {size:,} bytes, the limit is {max_bytes:,}", file=path)
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror or error}", file=path) from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"not UTF-8 text (byte {error.start})", file=path) from error
-    if not text.strip():
-        raise FormatError("the file is empty", file=path)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise FormatError(
-            f"not valid JSON: {error.msg}", file=path, item=f"line {error.lineno}, column {error.colno}"
-        ) from error
-    except RecursionError as error:
-        raise FormatError("the JSON is nested too deep for a COCO file", file=path) from error
-    except ValueError as error:  # an integer of thousands of digits
-        raise FormatError(f"not valid JSON: {error}", file=path) from error
 
 
 def _read_list(

@@ -8,21 +8,31 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml import ElementTree as SafeXml
+from xml.etree.ElementTree import Element
 
 from curate.errors import FormatError
 from curate.formats._cvat_types import CvatBox, CvatTrack, CvatVideo
+from curate.formats._sources import load_xml
 from curate.formats._values import as_text, shown
+from curate.formats._xml import attribute, to_number
 from curate.formats.report import BadItem, ImportReport
+from curate.types import BoxTuple
 
-__all__ = ["MAX_BYTES", "read_cvat_video"]
+__all__ = [
+    "MAX_BYTES",
+    "ROTATED_NOTE",
+    "attribute_values",
+    "declared_labels",
+    "flag",
+    "other_shapes",
+    "read_cvat_video",
+    "upright",
+]
 
 MAX_BYTES = 2**28
 """Larger XML files are refused unless the caller says otherwise."""
-_OTHER_SHAPES = ("polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "mask", "tag")
+other_shapes = ("polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "mask", "tag")
+ROTATED_NOTE = "the rotated box became the upright box around it"
 
 
 def read_cvat_video(
@@ -45,14 +55,14 @@ def read_cvat_video(
     """
     report = report if report is not None else ImportReport()
     report.file = str(path)
-    root = _load_xml(Path(path), max_bytes)
+    root = load_xml(Path(path), what="a CVAT XML file", max_bytes=max_bytes)
     if root.tag != "annotations":
         raise FormatError(f"expected <annotations> of CVAT, got <{shown(root.tag)[1:-1]}>", file=path)
     if root.find("image") is not None:
         raise FormatError(
-            "this is a CVAT file for images", file=path, hint='export the task as "CVAT for video 1.1"'
+            "this is a CVAT file for images", file=path, hint="import it as cvat, not as cvat-video"
         )
-    labels = _labels(root)
+    labels = declared_labels(root)
     last = _last_frame(root)
     tracks: list[CvatTrack] = []
     seen: set[str] = set()
@@ -69,36 +79,10 @@ def read_cvat_video(
         except BadItem as bad:
             report.reject(item, bad)
     width, height = _size(root)
-    return CvatVideo(tuple(tracks), labels, width, height, last, str(path))
+    return CvatVideo(tuple(tracks), labels, width, height, last, str(path), *_window(root))
 
 
-def _load_xml(path: Path, max_bytes: int) -> Element:
-    try:
-        if not path.is_file():
-            what = "this is a folder" if path.is_dir() else "there is no such file"
-            raise FormatError(f"expected a CVAT XML file, {what}", file=path)
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise FormatError(f"the file has {size:,} bytes, the limit is {max_bytes:,}", file=path)
-        # forbid_dtd: CVAT writes none, and entities and outside references can only come through one.
-        root = SafeXml.parse(path, forbid_dtd=True).getroot()
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror or error}", file=path) from error
-    except ParseError as error:
-        line, column = error.position
-        raise FormatError("not valid XML", file=path, item=f"line {line}, column {column + 1}") from error
-    except DefusedXmlException as error:
-        raise FormatError(
-            "the XML declares a document type or entities, which CVAT never does; refused", file=path
-        ) from error
-    except (ValueError, LookupError) as error:  # an encoding that does not exist, ...
-        raise FormatError(f"not valid XML: {error}", file=path) from error
-    if root is None:
-        raise FormatError("the XML is empty", file=path)
-    return root
-
-
-def _labels(root: Element) -> dict[str, dict[str, str]]:
+def declared_labels(root: Element) -> dict[str, dict[str, str]]:
     labels: dict[str, dict[str, str]] = {}
     for label in root.iterfind("meta//label"):
         attributes = {
@@ -124,6 +108,13 @@ def _last_frame(root: Element) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,9}", text) else None
 
 
+def _window(root: Element) -> tuple[int, int]:
+    """First frame and step of the task."""
+    start = (root.findtext("meta/task/start_frame") or "").strip()
+    step = re.fullmatch(r"\s*step=([1-9][0-9]{0,8})\s*", root.findtext("meta/task/frame_filter") or "")
+    return int(start) if re.fullmatch(r"[0-9]{1,9}", start) else 0, int(step[1]) if step else 1
+
+
 def _track(
     element: Element,
     item: str,
@@ -131,14 +122,14 @@ def _track(
     last_of_task: int | None,
     report: ImportReport,
 ) -> CvatTrack | None:
-    others = sorted({shape.tag for shape in element if shape.tag in _OTHER_SHAPES})
+    others = sorted({shape.tag for shape in element if shape.tag in other_shapes})
     if others:
         report.leave_out(
             item, "other_shape", f"only boxes are read, this track is made of {', '.join(others)}"
         )
         return None
-    track_id = as_text(_attribute(element, "id"), "id")
-    label = as_text(_attribute(element, "label"), "label")
+    track_id = as_text(attribute(element, "id"), "id")
+    label = as_text(attribute(element, "label"), "label")
     types = labels.get(label, {})
     keyframes: list[CvatBox] = []
     last_seen, dense = 0, False
@@ -162,24 +153,34 @@ def _track(
 
 def _box(shape: Element, frame: int, types: Mapping[str, str], item: str, report: ImportReport) -> CvatBox:
     corners = [_coordinate(shape, key, frame) for key in ("xtl", "ytl", "xbr", "ybr")]
-    outside = _flag(shape, "outside", frame)
+    outside = _flag_at(shape, "outside", frame)
     x1, y1, x2, y2 = corners
     if not outside and (x2 <= x1 or y2 <= y1):
         raise BadItem("box_size", f"frame {frame}: a box needs xbr > xtl and ybr > ytl, got {corners}")
-    if shape.get("rotation") is not None:
-        angle = math.radians(_coordinate(shape, "rotation", frame))
-        if math.sin(angle) != 0 and not outside:
-            x1, y1, x2, y2 = _upright((x1, y1, x2, y2), angle)
-            report.note(item, "rotated", f"frame {frame}: the rotated box became the upright box around it")
-    attributes = {
-        name: _value(attribute.text or "", types.get(name, ""))
-        for attribute in shape.iterfind("attribute")
-        if (name := attribute.get("name", ""))
+    if shape.get("rotation") is not None and not outside:
+        around = upright((x1, y1, x2, y2), _coordinate(shape, "rotation", frame))
+        if around is not None:
+            x1, y1, x2, y2 = around
+            report.note(item, "rotated", f"frame {frame}: {ROTATED_NOTE}")
+    return CvatBox(
+        frame, (x1, y1, x2, y2), outside, _flag_at(shape, "occluded", frame), attribute_values(shape, types)
+    )
+
+
+def attribute_values(shape: Element, types: Mapping[str, str]) -> dict[str, Any]:
+    """A shape's attributes, read by their declared input types."""
+    return {
+        as_text(name, "an attribute's name"): _value(entry.text or "", types.get(name, ""))
+        for entry in shape.iterfind("attribute")
+        if (name := entry.get("name", ""))
     }
-    return CvatBox(frame, (x1, y1, x2, y2), outside, _flag(shape, "occluded", frame), attributes)
 
 
-def _upright(box: tuple[float, float, float, float], angle: float) -> tuple[float, float, float, float]:
+def upright(box: BoxTuple, degrees: float) -> BoxTuple | None:
+    """The upright box around a box turned about its centre; None when it is not turned."""
+    angle = math.radians(degrees)
+    if math.sin(angle) == 0:
+        return None
     x1, y1, x2, y2 = box
     x, y, a, b = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2
     sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
@@ -187,35 +188,29 @@ def _upright(box: tuple[float, float, float, float], angle: float) -> tuple[floa
     return (x - half_width, y - half_height, x + half_width, y + half_height)
 
 
-def _attribute(element: Element, key: str) -> str:
-    value = element.get(key)
-    if value is None:
-        raise BadItem("missing_key", f'<{element.tag}> lacks "{key}"')
-    return value
-
-
 def _frame_number(shape: Element) -> int:
-    text = _attribute(shape, "frame").strip()
+    text = attribute(shape, "frame").strip()
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise BadItem("wrong_type", f"frame must be a whole number from 0, got {shown(text)}")
     return int(text)
 
 
 def _coordinate(shape: Element, key: str, frame: int) -> float:
-    text = _attribute(shape, key)
+    return to_number(attribute(shape, key), f"frame {frame}: {key}")
+
+
+def _flag_at(shape: Element, key: str, frame: int) -> bool:
     try:
-        value = float(text)
-    except ValueError:
-        raise BadItem("wrong_type", f"frame {frame}: {key} must be a number, got {shown(text)}") from None
-    if not math.isfinite(value):
-        raise BadItem("not_finite", f"frame {frame}: {key} must be finite, got {text}")
-    return value
+        return flag(shape, key)
+    except BadItem as bad:
+        raise BadItem(bad.kind, f"frame {frame}: {bad.message}") from None
 
 
-def _flag(shape: Element, key: str, frame: int) -> bool:
+def flag(shape: Element, key: str) -> bool:
+    """A "0" or "1"; "0" when it is not there."""
     text = shape.get(key, "0")
     if text not in ("0", "1"):
-        raise BadItem("wrong_type", f"frame {frame}: {key} must be 0 or 1, got {shown(text)}")
+        raise BadItem("wrong_type", f"{key} must be 0 or 1, got {shown(text)}")
     return text == "1"
 
 
@@ -225,4 +220,6 @@ def _value(text: str, input_type: str) -> Any:
         return text == "true"
     if input_type == "number" and re.fullmatch(r"-?[0-9]{1,15}", text):
         return int(text)
+    if input_type == "number" and re.fullmatch(r"-?[0-9]{1,15}\.[0-9]{1,15}", text):
+        return float(text)
     return text

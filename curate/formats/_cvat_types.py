@@ -47,6 +47,11 @@ class CvatTrack:
     keyframes: tuple[CvatBox, ...]
     last_frame: int
 
+    def keyframe_at(self, frame: int) -> bool:
+        """Whether a person drew the box of this frame."""
+        place = bisect_right(self.keyframes, frame, key=lambda box: box.frame)
+        return place > 0 and self.keyframes[place - 1].frame == frame
+
     def at(self, frame: int) -> CvatBox | None:
         """The box on a frame, or None where the object is not in the picture.
 
@@ -82,6 +87,8 @@ class CvatVideo:
         height: Pixels, or None.
         last_frame: Last frame of the task, or None.
         path: Where it was read.
+        first_frame: First frame of the task.
+        step: Only every so manieth frame belongs to the task.
     """
 
     tracks: tuple[CvatTrack, ...]
@@ -90,6 +97,13 @@ class CvatVideo:
     height: int | None = None
     last_frame: int | None = None
     path: str = ""
+    first_frame: int = 0
+    step: int = 1
+
+    def holds(self, frame: int) -> bool:
+        """Whether a frame belongs to the task: somebody looked at it."""
+        last = frame if self.last_frame is None else self.last_frame
+        return self.first_frame <= frame <= last and (frame - self.first_frame) % self.step == 0
 
     def boxes_at(self, frame: int) -> Iterator[tuple[CvatTrack, CvatBox]]:
         """All objects in the picture on a frame."""

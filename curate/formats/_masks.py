@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import shapely
 from shapely.geometry import box as shapely_box
 
@@ -12,16 +15,28 @@ from curate.formats._values import as_number, shown
 from curate.formats.report import BadItem, ImportReport
 from curate.geometry import Mask, Polygon, Rle
 from curate.geometry.polygons import (
+    polygons_area,
     polygons_bbox,
     polygons_from_shapely,
     polygons_to_shapely,
     polygons_valid_reason,
     repair_polygons,
 )
-from curate.geometry.rle import rle_from_coco, rle_to_bbox
-from curate.types import BoxTuple, Ring
+from curate.geometry.rle import mask_to_rle, rle_from_coco, rle_to_bbox
+from curate.types import BoxTuple, MaskArray, Ring
 
-__all__ = ["fit_box", "fit_mask", "mask_box", "parse_bbox", "parse_segmentation"]
+__all__ = [
+    "crop_mask",
+    "fit_box",
+    "fit_mask",
+    "mask_box",
+    "parse_bbox",
+    "parse_segmentation",
+    "ring_of",
+    "single_ring",
+    "tight_rows",
+    "valid_polygons",
+]
 
 _OUTSIDE = 2.0
 """A label tool's rounding puts a box up to so many pixels out of its frame; more is a mistake."""
@@ -58,18 +73,29 @@ def parse_segmentation(value: Any, item: str, report: ImportReport) -> Mask | No
         raise BadItem(
             "wrong_type", f"segmentation must be a list of rings or an RLE object, got {shown(value)}"
         )
-    polygons = tuple(Polygon(_ring(ring)) for ring in value)
+    return valid_polygons([ring_of(ring) for ring in value], item, report)
+
+
+def valid_polygons(rings: Sequence[Ring], item: str, report: ImportReport) -> tuple[Polygon, ...]:
+    """One polygon for each ring.
+
+    What crosses itself is repaired and reported; a bridge of no width between the parts of one ring (YOLO's way
+    to write holes and several parts) is taken out without a word.
+    """
+    polygons = tuple(Polygon(ring) for ring in rings)
     reason = polygons_valid_reason(polygons)
     if not reason:
         return polygons
     repaired = repair_polygons(polygons)
     if not repaired:
         raise BadItem("polygon", f"the polygon has no area ({reason})")
-    report.note(item, "polygon_repaired", f"the polygon was not valid ({reason}); its area was kept")
+    if len(rings) > 1 or not math.isclose(_ring_area(rings[0]), polygons_area(repaired), rel_tol=1e-6):
+        report.note(item, "polygon_repaired", f"the polygon was not valid ({reason}); its area was kept")
     return repaired
 
 
-def _ring(value: Any) -> Ring:
+def ring_of(value: Any) -> Ring:
+    """A flat list x1, y1, x2, y2, ... as a ring."""
     if not isinstance(value, list):
         raise BadItem("wrong_type", f"a ring must be a list [x1, y1, x2, y2, ...], got {shown(value)}")
     if len(value) % 2:
@@ -81,6 +107,41 @@ def _ring(value: Any) -> Ring:
     if len(points) < 3:
         raise BadItem("polygon", f"a polygon needs at least three points, got {len(points)}")
     return tuple(points)
+
+
+def _ring_area(ring: Ring) -> float:
+    """Shoelace formula: what is surrounded the other way round counts negative."""
+    points = np.asarray(ring, float)
+    points = points - points[0]
+    x, y = points.T
+    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def crop_mask(rows: MaskArray, left: int, top: int, width: int, height: int) -> Rle:
+    """A mask given for a rectangle of its picture, as run lengths of the whole picture."""
+    whole = np.zeros((height, width), bool)
+    y, x = rows.shape
+    if left < 0 or top < 0 or left + x > width or top + y > height:
+        raise BadItem(
+            "rle", f"the mask of {x} x {y} at {left}, {top} leaves its picture of {width} x {height}"
+        )
+    whole[top : top + y, left : left + x] = rows
+    return mask_to_rle(whole)
+
+
+def tight_rows(mask: MaskArray) -> tuple[MaskArray, int, int]:
+    """The part of a mask that holds all of it, with its left and top; one empty pixel of an empty mask."""
+    ys, xs = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    if not len(ys):
+        return np.zeros((1, 1), bool), 0, 0
+    return mask[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1], int(xs[0]), int(ys[0])
+
+
+def single_ring(mask: Mask | None) -> Ring | None:
+    """The ring of a mask that is one polygon without holes, else None."""
+    if isinstance(mask, tuple) and len(mask) == 1 and not mask[0].holes:
+        return mask[0].exterior
+    return None
 
 
 def mask_box(mask: Mask) -> BoxTuple:

@@ -16,6 +16,7 @@ __all__ = [
     "as_number",
     "as_text",
     "clean_json",
+    "comparable_name",
     "id_number",
     "is_id_number",
     "required",
@@ -102,6 +103,16 @@ def safe_file_name(value: Any) -> str:
     if ".." in path.parts:
         raise BadItem("unsafe_path", f'file_name must not lead out of its folder by "..", got {shown(name)}')
     return name
+
+
+def comparable_name(value: str) -> str:
+    """A path as a label tool wrote it, for comparison with the names of frames only: no folder is ever opened by it.
+
+    Drives, the root and ".." go, since tools write where the pictures lay on another machine.
+    """
+    parts = re.sub(r"^[A-Za-z]:", "", value.replace("\\", "/")).split("/")
+    kept = [part for part in parts if part not in ("", ".", "..")]
+    return as_text("/".join(kept), "the picture's name")
 
 
 def clean_json(value: Any, what: str) -> Any:

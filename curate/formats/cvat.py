@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 from curate.annotations import Annotation, Frame
 from curate.errors import FormatError
+from curate.formats._carry import CARRY_KEY, with_carried
 from curate.formats._cvat_read import MAX_BYTES, read_cvat_video
 from curate.formats._cvat_types import CvatBox, CvatTrack, CvatVideo
-from curate.formats._masks import fit_box
+from curate.formats._cvat_write import write_cvat_video
+from curate.formats._place import place_labels
+from curate.formats._sources import load_xml, single_file
+from curate.formats.labelset import FileLabel, LabelSet, Picture
+from curate.formats.lookup import FrameLookup
 from curate.formats.report import BadItem, ImportReport, Problem
 
 __all__ = [
@@ -21,7 +26,10 @@ __all__ = [
     "ImportReport",
     "Problem",
     "cvat_to_annotations",
+    "cvat_to_labels",
+    "is_cvat_video",
     "read_cvat_video",
+    "write_cvat_video",
 ]
 
 
@@ -55,52 +63,53 @@ def cvat_to_annotations(
     """
     report = report if report is not None else ImportReport()
     report.file = video.path or report.file
-    result = []
+    labels = cvat_to_labels(video, frames, report)
+    lookup = FrameLookup.of(frames.values(), clip=next(iter(frames.values())).clip if frames else None)
+    placed = place_labels(labels, lookup, source, label_map=label_map, id_prefix=id_prefix, report=report)
+    return placed.annotations
+
+
+def cvat_to_labels(video: CvatVideo, frames: Mapping[int, Frame], report: ImportReport) -> LabelSet:
+    """The tracks' boxes on the given frames (number -> frame) of one clip, not yet placed."""
+    pictures: list[Picture] = []
+    labels: list[FileLabel] = []
     for index in sorted(frames):
-        frame = frames[index]
-        told = (video.width or frame.width, video.height or frame.height)
-        if told != (frame.width, frame.height):
-            raise FormatError(
-                f"the file says {told[0]} x {told[1]} pixels, the frame has {frame.width} x {frame.height}",
-                file=report.file or None,
-                item=frame.name,
-                hint="the labels were made on pictures of another size",
-            )
-        for track, box in video.boxes_at(index):
+        boxes = list(video.boxes_at(index))
+        if not boxes and not video.holds(index):
+            continue
+        key = str(index)
+        pictures.append(Picture(key, (), index, video.width, video.height, f"frame {index}"))
+        for track, box in boxes:
             item = f"track {track.id}, frame {index}"
             try:
-                label = _class_of(track, box, label_map)
-                if label is None:
-                    continue
-                result.append(
-                    Annotation(
-                        id=f"{id_prefix}{frame.clip}/{track.id}/{index}",
-                        frame_id=frame.id,
-                        label=label,
-                        bbox_xyxy=fit_box(box.bbox_xyxy, frame.width, frame.height, item, report),
-                        source=source,
-                        track_id=f"{frame.clip}/{track.id}",
-                        occluded=box.occluded,
-                        attributes=dict(box.attributes),
-                    )
-                )
+                labels.append(_label(track, box, index, key, frames[index].clip, item))
             except BadItem as bad:
                 report.reject(item, bad)
-    return result
+    return LabelSet(tuple(pictures), tuple(labels), video.path)
 
 
-def _class_of(track: CvatTrack, box: CvatBox, label_map: Mapping[str, str | None] | None) -> str | None:
-    if label_map is None:
-        return track.label
-    for rule, label in label_map.items():
-        match = re.fullmatch(r"(.+)\[([^=\]]+)=([^\]]*)\]", rule, re.DOTALL)
-        if match and match[1] == track.label and match[3] == _written(box.attributes.get(match[2])):
-            return label
-    if track.label not in label_map:
-        attributes = ", ".join(f"{key}={_written(value)}" for key, value in sorted(box.attributes.items()))
-        raise BadItem("unknown_class", f'no rule for the label "{track.label}" ({attributes})')
-    return label_map[track.label]
+def _label(track: CvatTrack, box: CvatBox, index: int, key: str, clip: str, item: str) -> FileLabel:
+    attributes = dict(box.attributes)
+    carried = attributes.pop(CARRY_KEY, None)
+    label = FileLabel(
+        f"{clip}/{track.id}/{index}",
+        key,
+        track.label,
+        box.bbox_xyxy,
+        track_id=f"{clip}/{track.id}",
+        occluded=box.occluded,
+        attributes=attributes,
+        item=item,
+    )
+    whole = with_carried(label, carried)
+    # An id belongs to the keyframe alone, not to the boxes that are interpolated after it.
+    return whole if track.keyframe_at(index) else replace(whole, id=label.id)
 
 
-def _written(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def is_cvat_video(path: Path) -> bool:
+    """An XML file of <annotations> with <track>."""
+    try:
+        root = load_xml(single_file(path, ".xml"))
+        return root.tag == "annotations" and root.find("image") is None
+    except (FormatError, OSError):
+        return False

@@ -1,4 +1,4 @@
-"""What an import does about bad items: stop at the first, or leave them out and tell."""
+"""What an import does about bad items: stop at the first, leave them out and tell, or put them aside by name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Literal
 
 from curate.errors import FormatError
 
-__all__ = ["BadItem", "ImportReport", "Problem"]
+__all__ = ["BadItem", "ImportReport", "OnError", "Problem"]
 
+OnError = Literal["fail", "skip", "quarantine"]
+"""The one policy of all importers."""
 _KEPT = 20
 
 
@@ -45,20 +47,23 @@ class ImportReport:
     """Collects what was wrong with the items of a file, and decides what becomes of bad ones.
 
     Attributes:
-        on_error: "fail" raises a `FormatError` at the first bad item; "skip" leaves bad items out.
+        on_error: "fail" raises a `FormatError` at the first bad item; "skip" leaves bad items out;
+            "quarantine" also keeps each of them in `aside`, to be noted in the project.
         file: The file, for messages. The readers set it.
         skipped: Items left out.
         repaired: Items put right and kept (reported under both policies).
         by_kind: Kind of problem -> how many.
         problems: The first 20.
+        aside: Every bad item, under "quarantine".
     """
 
-    on_error: Literal["fail", "skip"] = "fail"
+    on_error: OnError = "fail"
     file: str = ""
     skipped: int = 0
     repaired: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    aside: list[Problem] = field(default_factory=list)
 
     def reject(self, item: str, bad: BadItem) -> None:
         """Leave an item out, or stop.
@@ -67,8 +72,10 @@ class ImportReport:
             FormatError: Under the policy "fail".
         """
         if self.on_error == "fail":
-            hint = bad.hint or "put it right, or import with on_error=skip to leave such items out"
+            hint = bad.hint or "put it right, or leave such items out with --on-error skip"
             raise FormatError(bad.message, file=self.file or None, item=item, hint=hint) from bad
+        if self.on_error == "quarantine":
+            self.aside.append(Problem(bad.kind, item, bad.message, skipped=True))
         self.leave_out(item, bad.kind, bad.message)
 
     def leave_out(self, item: str, kind: str, message: str) -> None:

@@ -2,125 +2,208 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curate.annotations import Annotation, Frame
 from curate.errors import ConfigError, DataError
-from curate.formats.coco import ImportReport, annotations_to_coco, coco_to_annotations, read_coco, write_coco
-from curate.formats.cvat import cvat_to_annotations, read_cvat_video
+from curate.formats._place import place_labels
+from curate.formats.labelset import LabelExport
+from curate.formats.lookup import FrameLookup
+from curate.formats.registry import ReadOptions, get_format, read_labels
+from curate.formats.report import ImportReport, OnError
 from curate.versions import get_version, load_version_annotations
 from curate.workflows.coverage import covered_frames, mark_covered
 from curate.workflows.project import Project
 
-__all__ = ["LabelImport", "export_coco", "import_coco", "import_cvat"]
+__all__ = ["LabelImport", "export_coco", "export_labels", "import_coco", "import_labels"]
 
 
 @dataclass(frozen=True)
 class LabelImport:
-    """What an import did.
+    """What an import did, or would do.
 
     Attributes:
         source: Label source written.
+        format: Name of the format that was read.
+        frames: Frames that the file speaks of, with labels or without.
         labels: Labels in the file that fit.
         new: Of them not there before.
+        classes: Class -> number of labels.
         problems: Kind of problem -> how often.
         report: The same for a person, with the first problems.
+        put_aside: Items noted in the project's quarantine.
+        dry_run: Nothing was changed.
     """
 
     source: str
+    format: str
+    frames: int
     labels: int
     new: int
+    classes: Mapping[str, int]
     problems: Mapping[str, int]
     report: tuple[str, ...]
+    put_aside: int = 0
+    dry_run: bool = False
 
     def __str__(self) -> str:
-        head = f"{self.labels} labels read as source {self.source}, {self.new} of them new"
-        return "\n".join([head, *self.report])
+        would = "would be " if self.dry_run else ""
+        counts = ", ".join(f"{name} {count}" for name, count in self.classes.items())
+        head = (
+            f"{self.format}: {self.labels} labels on {self.frames} frames {would}read as source {self.source}, "
+            f"{self.new} of them new{f' ({counts})' if counts else ''}"
+        )
+        aside = [f"{self.put_aside} items {would}put aside"] if self.put_aside else []
+        return "\n".join([head, *aside, *self.report])
 
 
-def import_coco(
-    project: Project, file: Path, *, source: str | None = None, skip_bad: bool = False
+class _TakeBack(Exception):
+    """Ends a transaction without a trace."""
+
+
+def import_labels(
+    project: Project,
+    path: Path,
+    *,
+    format: str = "auto",  # noqa: A002
+    source: str | None = None,
+    clip: str | None = None,
+    label_map: Mapping[str, str | None] | None = None,
+    images: Path | None = None,
+    on_error: OnError = "fail",
+    dry_run: bool = False,
 ) -> LabelImport:
-    """Bring a COCO file's annotations in as a label source. All or nothing; the same file twice changes nothing.
+    """Bring labels in as a label source. All or nothing; the same file twice changes nothing.
+
+    A source's labels are never touched by another source, nor by a second file of the same source: an id that
+    is taken on another frame gets its frame after it, and a label that came in before with other content is a
+    conflict, by which nothing is changed.
 
     Args:
         project: The project.
-        file: COCO JSON.
+        path: File, folder or .zip.
+        format: Name of a format, or "auto".
         source: Label source; the working source when None.
-        skip_bad: Leave broken items out and report them, instead of refusing the file.
+        clip: For formats that count frames: the recording; the only one when None.
+        label_map: The file's class -> class of the site, None to leave it out, "vehicle[type=truck]" where an
+            attribute decides; classes of the same name map by themselves.
+        images: For COCO results: the COCO file of their images.
+        on_error: What becomes of bad items: refuse the file, leave them out, or leave them out and note them in
+            the project's quarantine, from where a later import of the mended file takes them back.
+        dry_run: Do all of it, then take it back.
 
     Raises:
         FormatError: The file breaks the format.
+        ConfigError: No such format, or a class that the site does not have.
         DataError: An item does not fit the project, or nothing is left.
         ConflictError: Labels of this source with these ids are there with other content.
     """
     source = source or project.config.labels.working
-    report = ImportReport(on_error="skip" if skip_bad else "fail", file=str(file))
-    dataset = read_coco(file, report=report)
-    annotations = coco_to_annotations(
-        dataset,
-        _frames_by_name(project),
+    classes = project.config.classes
+    unknown = sorted({name for name in (label_map or {}).values() if name is not None} - set(classes))
+    if unknown:
+        raise ConfigError(f"{unknown[0]!r} is not a class of the site", item="--map", hint=", ".join(classes))
+    report = ImportReport(on_error=on_error, file=str(path))
+    frames = FrameLookup(_frames_by_name(project), clip=clip)
+    chosen, labels = read_labels(format, path, ReadOptions(frames, images), report)
+    placed = place_labels(
+        labels,
+        frames,
         source,
-        label_map=_own_classes(project),
+        label_map={**{name: name for name in classes}, **(label_map or {})},
         id_prefix=f"{source}:",
         report=report,
     )
-    frames = _frames_by_name(project)
-    listed = [frames[image.file_name].id for image in dataset.images if image.file_name in frames]
-    return _save(project, source, annotations, listed, report)
+    if not placed.annotations and (report.skipped or not placed.frame_ids):
+        raise DataError(
+            "no label of it fits this project",
+            file=path,
+            hint="; ".join(report.lines()[:2]) or "check class and file names",
+        )
+    annotations = _apart(project, placed.annotations)
+    new = 0
+    try:
+        with project.store.begin():
+            new = project.store.add_annotations(annotations, actor=source)
+            mark_covered(project, source, placed.frame_ids)
+            _put_aside(project, report)
+            if dry_run:
+                raise _TakeBack
+    except _TakeBack:
+        pass
+    counted = Counter(annotation.label for annotation in annotations)
+    return LabelImport(
+        source=source,
+        format=chosen.name,
+        frames=len(placed.frame_ids),
+        labels=len(annotations),
+        new=new,
+        classes={name: counted[name] for name in classes if counted[name]},
+        problems=dict(report.by_kind),
+        report=tuple(report.lines()),
+        put_aside=len(report.aside),
+        dry_run=dry_run,
+    )
 
 
-def import_cvat(
-    project: Project,
-    file: Path,
-    *,
-    clip: str | None = None,
-    label_map: Mapping[str, str] | None = None,
-    source: str | None = None,
-    skip_bad: bool = False,
+def import_coco(
+    project: Project, file: Path, *, source: str | None = None, on_error: OnError = "fail"
 ) -> LabelImport:
-    """Bring CVAT video tracks in: boxes on the ingested frames of a clip, interpolated between keyframes.
+    """`import_labels` of a COCO file."""
+    return import_labels(project, file, format="coco", source=source, on_error=on_error)
+
+
+def export_labels(
+    project: Project,
+    path: Path,
+    *,
+    format: str = "coco",  # noqa: A002
+    source: str | None = None,
+    version: str | None = None,
+    clip: str | None = None,
+    frame_ids: list[str] | None = None,
+    images: bool = False,
+) -> tuple[int, int]:
+    """Write labels; the same labels always give the same bytes.
 
     Args:
         project: The project.
-        file: CVAT "for video" XML.
-        clip: The recording; the only one when None.
-        label_map: CVAT label -> class of the site; classes of the same name map by themselves.
-        source: Label source; the working source when None.
-        skip_bad: See `import_coco`.
+        path: A file, replaced at once when everything is written; or a folder, which must be new or empty.
+        format: Name of a format.
+        source: Current labels of this source; the working source when None.
+        version: Or the labels of a dataset version.
+        clip: Only frames of this recording.
+        frame_ids: Only these frames.
+        images: Copy the frames' images beside the labels, for formats that are folders.
+
+    Returns:
+        Number of frames and of labels.
 
     Raises:
-        FormatError: The file breaks the format.
-        DataError: An item does not fit the project.
+        ConfigError: No such format, or it only comes in.
+        DataError: There is nothing to export, or the format cannot hold it.
+        ProjectError: It cannot be written.
     """
-    source = source or project.config.labels.working
-    clips = sorted({frame.clip for frame in project.store.frames()})
-    if clip is None:
-        if len(clips) != 1:
-            raise DataError(f"say which recording it belongs to, one of {clips}", file=file, item="--clip")
-        clip = clips[0]
-    elif clip not in clips:
-        raise DataError(f"there is no recording {clip!r}; there are {clips}", file=file, item="--clip")
-    frames = {frame.index: frame for frame in project.store.frames(clip=clip)}
-    report = ImportReport(on_error="skip" if skip_bad else "fail", file=str(file))
-    dataset = read_cvat_video(file, report=report)
-    mapping = {**_own_classes(project), **(label_map or {})}
-    annotations = cvat_to_annotations(
-        dataset, frames, source, label_map=mapping, id_prefix=f"{source}:{clip}:", report=report
-    )
-    return _save(
-        project,
-        source,
-        annotations,
-        [
-            frame.id
-            for frame in frames.values()
-            if dataset.last_frame is None or frame.index <= dataset.last_frame
-        ],
-        report,
-    )
+    chosen = get_format(format)
+    if chosen.write is None:
+        raise ConfigError(f"{chosen.title} is only read, not written", item="format")
+    frames, annotations = _chosen_labels(project, source, version)
+    if clip is not None:
+        frames = [frame for frame in frames if frame.clip == clip]
+    if frame_ids is not None:
+        wanted = set(frame_ids)
+        frames = [frame for frame in frames if frame.id in wanted]
+    if not frames:
+        raise DataError("there is no frame to export", item="--clip" if clip is not None else None)
+    kept = {frame.id for frame in frames}
+    annotations = [annotation for annotation in annotations if annotation.frame_id in kept]
+    prefix = "" if version is not None else f"{source or project.config.labels.working}:"
+    files = {frame.id: project.frames_dir / frame.path for frame in frames} if images else {}
+    chosen.write(path, LabelExport(frames, annotations, project.config.classes, prefix, files))
+    return len(frames), len(annotations)
 
 
 def export_coco(
@@ -131,41 +214,28 @@ def export_coco(
     version: str | None = None,
     frame_ids: list[str] | None = None,
 ) -> tuple[int, int]:
-    """Write labels as COCO; the same labels always give the same bytes.
+    """`export_labels` as COCO."""
+    return export_labels(project, file, source=source, version=version, frame_ids=frame_ids)
 
-    Args:
-        project: The project.
-        file: Replaced at once when everything is written.
-        source: Current labels of this source; the working source when None.
-        version: Or the labels of a dataset version.
-        frame_ids: Only these frames.
 
-    Returns:
-        Number of frames and of labels.
-    """
+def _chosen_labels(
+    project: Project, source: str | None, version: str | None
+) -> tuple[list[Frame], list[Annotation]]:
     if version is not None:
         if source is not None:
             raise ConfigError("give a version or a source, not both", item="--source")
         chosen = get_version(project.store, version)
         frames = project.store.frames(ids=list(chosen.manifest.splits))
-        annotations = load_version_annotations(project.store, chosen)
-    else:
-        source = source or project.config.labels.working
-        covered = covered_frames(project, source)
-        frames = [frame for frame in project.store.frames(include_excluded=False) if frame.id in covered]
-        if not frames:
-            known = ", ".join(entry.source for entry in project.store.sources()) or "none"
-            raise DataError(
-                f"source {source!r} has looked at no frame", item="--source", hint=f"there is: {known}"
-            )
-        annotations = project.store.annotations(source=source)
-    if frame_ids is not None:
-        frames = [frame for frame in frames if frame.id in set(frame_ids)]
-    kept = {frame.id for frame in frames}
-    annotations = [annotation for annotation in annotations if annotation.frame_id in kept]
-    prefix = f"{source}:" if source else ""
-    write_coco(file, annotations_to_coco(frames, annotations, project.config.classes, id_prefix=prefix))
-    return len(frames), len(annotations)
+        return frames, load_version_annotations(project.store, chosen)
+    source = source or project.config.labels.working
+    covered = covered_frames(project, source)
+    frames = [frame for frame in project.store.frames(include_excluded=False) if frame.id in covered]
+    if not frames:
+        known = ", ".join(entry.source for entry in project.store.sources()) or "none"
+        raise DataError(
+            f"source {source!r} has looked at no frame", item="--source", hint=f"there is: {known}"
+        )
+    return frames, project.store.annotations(source=source)
 
 
 def _frames_by_name(project: Project) -> dict[str, Frame]:
@@ -175,26 +245,22 @@ def _frames_by_name(project: Project) -> dict[str, Frame]:
     return names | {name: by_id[frame_id] for name, frame_id in project.store.frame_aliases().items()}
 
 
-def _own_classes(project: Project) -> dict[str, str | None]:
-    return {name: name for name in project.config.classes}
-
-
-def _save(
-    project: Project, source: str, annotations: list[Annotation], frame_ids: list[str], report: ImportReport
-) -> LabelImport:
-    if not annotations:
-        raise DataError(
-            "no label of it fits this project", file=report.file, hint="check class and file names"
-        )
+def _apart(project: Project, annotations: list[Annotation]) -> list[Annotation]:
+    """Tools number labels from 1 in every file: the same number on another frame is another label."""
     there = project.store.frames_of_labels(label.id for label in annotations)
-    # Tools number labels from 1 in every file: the same number on another frame is another label.
-    annotations = [
+    return [
         label
         if there.get(label.id, label.frame_id) == label.frame_id
         else replace(label, id=f"{label.id}@{label.frame_id}")
         for label in annotations
     ]
-    with project.store.begin():
-        new = project.store.add_annotations(annotations, actor=source)
-        mark_covered(project, source, frame_ids)
-    return LabelImport(source, len(annotations), new, dict(report.by_kind), tuple(report.lines()))
+
+
+def _put_aside(project: Project, report: ImportReport) -> None:
+    """Note the bad items of a file in the quarantine; what an earlier import noted and is good now comes out."""
+    bad = {problem.item: problem.message for problem in report.aside}
+    for entry in project.store.quarantined():
+        if entry.source == report.file and entry.item not in bad:
+            project.store.release_quarantined(entry.source, entry.item)
+    for item, message in bad.items():
+        project.store.quarantine(report.file, item, message)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -10,6 +13,15 @@ import pytest
 from PIL import Image
 
 from curate.annotations import Frame
+
+# A module of its own, so that tests of formats share their examples although test folders are no packages.
+if "crossguard_format_examples" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location(
+        "crossguard_format_examples", Path(__file__).with_name("examples.py")
+    )
+    _module = importlib.util.module_from_spec(_spec)
+    sys.modules[_spec.name] = _module
+    _spec.loader.exec_module(_module)
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,7 @@ def test_frames_that_were_not_ingested(coco_file, make_frame):
 
 
 def test_pictures_of_another_size(coco_file, make_frame):
-    with pytest.raises(FormatError, match="the file says 640 x 480, the frame has 320 x 240"):
+    with pytest.raises(FormatError, match="the file says 640 x 480 pixels, the frame has 320 x 240"):
         imported(coco_file(label()), {"a.jpg": make_frame("a.jpg", 0, 320, 240)})
 
 

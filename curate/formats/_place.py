@@ -1,0 +1,190 @@
+"""Labels of a file onto the frames of a project: one set of rules for every format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from curate.annotations import Annotation, Frame
+from curate.formats._masks import fit_box, fit_mask, mask_box
+from curate.formats.labelset import FileLabel, LabelSet, Picture
+from curate.formats.lookup import FrameLookup
+from curate.formats.report import BadItem, ImportReport
+from curate.geometry import Mask, Polygon, Rle
+from curate.types import BoxTuple, Ring
+
+__all__ = ["Placed", "place_labels"]
+
+_RULE = re.compile(r"(.+)\[([^=\]]+)=([^\]]*)\]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Labels on frames, and all frames that the file speaks of."""
+
+    annotations: list[Annotation]
+    frame_ids: list[str]
+
+
+def place_labels(
+    labels: LabelSet,
+    frames: FrameLookup,
+    source: str,
+    *,
+    label_map: Mapping[str, str | None] | None = None,
+    id_prefix: str = "",
+    report: ImportReport | None = None,
+) -> Placed:
+    """The labels of a file on the frames of a project.
+
+    Kinds of bad items: unknown_frame, ambiguous_frame, same_frame, frame_size, unknown_class, box_outside, rle,
+    no_shape, duplicate_id. A box or polygon up to 2 px out of its frame is clipped and reported (box_clipped,
+    polygon_clipped). A missing box is taken from the mask; a box that is given stays as it is.
+
+    Args:
+        labels: From a reader.
+        frames: The project's frames.
+        source: The label source that they become.
+        label_map: The file's name of a class -> class, or "vehicle[type=truck]" -> class where an attribute
+            decides; None leaves it out on purpose. Rules with an attribute go first, in their order. What no
+            rule names is a bad item. Default: the file's names are the classes.
+        id_prefix: Put before each annotation id.
+        report: Policy and report; default: fail at the first bad item.
+
+    Raises:
+        FormatError: An item is bad, under the policy "fail".
+        DataError: The file counts frames, and it is not clear of which recording.
+    """
+    report = report if report is not None else ImportReport()
+    report.file = labels.path or report.file
+    used = {label.picture for label in labels.labels}
+    placed = _place_pictures(labels.pictures, frames, used, report)
+    result: list[Annotation] = []
+    seen: set[str] = set()
+    for label in labels.labels:
+        frame = placed.get(label.picture)
+        if frame is None:
+            continue  # reported once, with its picture
+        item = label.item or f"label {label.id}"
+        try:
+            name = _class_of(label.label, label.attributes, label_map)
+            if name is None:
+                continue
+            annotation = _to_annotation(label, frame, name, source, id_prefix, item, report)
+            if annotation.id in seen:
+                raise BadItem("duplicate_id", f"there are two labels with the id {label.id}")
+            seen.add(annotation.id)
+            result.append(annotation)
+        except BadItem as bad:
+            report.reject(item, bad)
+    return Placed(result, [frame.id for frame in placed.values()])
+
+
+def _place_pictures(
+    pictures: tuple[Picture, ...], frames: FrameLookup, used: set[str], report: ImportReport
+) -> dict[str, Frame]:
+    placed: dict[str, Frame] = {}
+    owner: dict[str, str] = {}
+    for picture in pictures:
+        item = picture.item or f"picture {picture.key}"
+        try:
+            if picture.index is not None:
+                frame = frames.by_index().get(picture.index)
+            else:
+                frame = frames.by_names(picture.names)
+            if frame is None:
+                text = f'"{(*picture.names, picture.key)[0]}" is not among the ingested frames'
+                if picture.key not in used:
+                    report.leave_out(item, "unknown_frame", f"{text}; it has no labels")
+                    continue
+                raise BadItem("unknown_frame", text, "ingest its pictures first, or check the names")
+            told = (picture.width or frame.width, picture.height or frame.height)
+            if told != (frame.width, frame.height):
+                raise BadItem(
+                    "frame_size",
+                    f"the file says {told[0]} x {told[1]} pixels, "
+                    f"the frame has {frame.width} x {frame.height}",
+                    "the labels were made on pictures of another size",
+                )
+            if frame.id in owner:
+                raise BadItem("same_frame", f"{owner[frame.id]} is the same frame ({frame.name})")
+            owner[frame.id] = item
+            placed[picture.key] = frame
+        except BadItem as bad:
+            report.reject(item, bad)
+    return placed
+
+
+def _class_of(
+    name: str, attributes: Mapping[str, Any], label_map: Mapping[str, str | None] | None
+) -> str | None:
+    if label_map is None:
+        return name
+    for rule, label in label_map.items():
+        match = _RULE.fullmatch(rule)
+        if match and match[1] == name and match[3] == _written(attributes.get(match[2])):
+            return label
+    if name not in label_map:
+        told = ", ".join(f"{key}={_written(value)}" for key, value in sorted(attributes.items()))
+        known = ", ".join(sorted(label_map)) or "none"
+        raise BadItem(
+            "unknown_class",
+            f'the class "{name}"{f" ({told[:200]})" if told else ""} maps to no class (known: {known[:200]})',
+            f'name it with --map "{name}=CLASS", or add it to the classes of site.yaml',
+        )
+    return label_map[name]
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _to_annotation(
+    entry: FileLabel,
+    frame: Frame,
+    label: str,
+    source: str,
+    id_prefix: str,
+    item: str,
+    report: ImportReport,
+) -> Annotation:
+    size = (frame.width, frame.height)
+    box, mask = entry.bbox_xyxy, entry.mask
+    if entry.relative:
+        box, mask = _scaled_box(box, *size), _scaled_mask(mask, *size)
+    mask = None if mask is None else fit_mask(mask, *size, item, report)
+    if box is None:
+        if mask is None:
+            raise BadItem("no_shape", "there is neither a box nor a mask")
+        box = mask_box(mask)
+    return Annotation(
+        id=id_prefix + entry.id,
+        frame_id=frame.id,
+        label=label,
+        bbox_xyxy=fit_box(box, *size, item, report),
+        mask=mask,
+        source=source,
+        score=entry.score,
+        track_id=entry.track_id,
+        iscrowd=entry.iscrowd,
+        occluded=entry.occluded,
+        difficult=entry.difficult,
+        ignore=entry.ignore,
+        attributes=dict(entry.attributes),
+    )
+
+
+def _scaled_box(box: BoxTuple | None, width: int, height: int) -> BoxTuple | None:
+    return None if box is None else (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+
+
+def _scaled_mask(mask: Mask | None, width: int, height: int) -> Mask | None:
+    if mask is None or isinstance(mask, Rle):
+        return mask
+
+    def scaled(ring: Ring) -> Ring:
+        return tuple((x * width, y * height) for x, y in ring)
+
+    return tuple(Polygon(scaled(part.exterior), tuple(scaled(hole) for hole in part.holes)) for part in mask)

@@ -1,0 +1,99 @@
+"""COCO's format for results: a bare list of predictions, with the images and categories in a file beside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from curate.errors import DataError, FormatError
+from curate.files import write_atomically
+from curate.formats._coco_export import annotations_to_coco
+from curate.formats._coco_import import coco_to_labels
+from curate.formats._coco_read import parse_coco, read_coco
+from curate.formats._coco_write import write_coco
+from curate.formats._sources import load_json, single_file
+from curate.formats.labelset import LabelExport, LabelSet
+from curate.formats.report import ImportReport
+
+__all__ = ["is_coco_results", "read_coco_results", "write_coco_results"]
+
+
+def is_coco_results(path: Path) -> bool:
+    """A JSON list of objects with image_id, category_id and score."""
+    try:
+        data = load_json(single_file(path, ".json"))
+    except (FormatError, OSError):
+        return False
+    keys = {"image_id", "category_id", "score"}
+    return isinstance(data, list) and bool(data) and isinstance(data[0], dict) and keys <= set(data[0])
+
+
+def read_coco_results(path: Path, report: ImportReport, *, images: Path | None = None) -> LabelSet:
+    """Read predictions: each becomes a label with its score.
+
+    Kinds of bad items: as `read_coco`, and missing_key for an entry without a score.
+
+    Args:
+        path: The list.
+        report: Policy and report.
+        images: The COCO file whose images and categories the list speaks of; default: beside it, with
+            ".images.json" for ".json".
+
+    Raises:
+        FormatError: Not such a list, no images file, or a bad item under the policy "fail".
+    """
+    beside = images or path.with_suffix(".images.json")
+    if not beside.is_file():
+        raise FormatError(
+            "expected the COCO file of its images beside it",
+            file=beside,
+            hint="say where it is with --images",
+        )
+    data = load_json(path, what="a list of COCO results")
+    if not isinstance(data, list):
+        raise FormatError("expected a list of COCO results", file=path)
+    frame = read_coco(beside, report=report)
+    head: dict[str, Any] = {
+        "images": [
+            {**image.extra, "id": image.id, "file_name": image.file_name} | _sides(image)
+            for image in frame.images
+        ],
+        "categories": [{"id": category.id, "name": category.name} for category in frame.categories],
+    }
+    entries = [
+        {"id": number, **entry} if isinstance(entry, dict) else entry
+        for number, entry in enumerate(data, start=1)
+    ]
+    report.file = str(path)
+    dataset = parse_coco({**head, "annotations": entries}, path, report, needs=("score",))
+    return coco_to_labels(dataset)
+
+
+def _sides(image: Any) -> dict[str, int]:
+    return {key: getattr(image, key) for key in ("width", "height") if getattr(image, key) is not None}
+
+
+def write_coco_results(path: Path, export: LabelExport) -> None:
+    """Write the labels that have a score as COCO results, and their images and categories beside them.
+
+    Raises:
+        DataError: No label has a score: labels of people are no predictions.
+        ProjectError: A file cannot be written.
+    """
+    scored = [label for label in export.annotations if label.score is not None]
+    if not scored:
+        raise DataError(
+            "none of the labels has a score, so that they are no predictions", hint="export them as coco"
+        )
+    data = annotations_to_coco(export.frames, scored, export.classes, id_prefix=export.id_prefix)
+    keys = ("image_id", "category_id", "bbox", "score", "segmentation", "id", "crossguard_id")
+    rows = [
+        {key: entry[key] for key in keys if key in entry and entry[key] not in ([], None)}
+        for entry in sorted(
+            data["annotations"], key=lambda entry: (entry["image_id"], -entry["score"], entry["id"])
+        )
+    ]
+    text = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in rows)
+    write_coco(path.with_suffix(".images.json"), {**data, "annotations": []})
+    write_atomically(path, f"[\n{text}\n]\n".encode("ascii"), make_folder=False)

@@ -1,0 +1,121 @@
+"""What every label file becomes once it is read: pictures and labels, not yet tied to the frames of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate.annotations import Annotation, Frame
+from curate.errors import DataError
+from curate.geometry import Mask
+from curate.types import BoxTuple
+
+__all__ = ["FileLabel", "LabelExport", "LabelSet", "Picture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as a label file names it.
+
+    Attributes:
+        key: How the file's labels refer to it; unique in the file.
+        names: Paths under which it may be known, the likeliest first; without a suffix of an image, names of
+            any suffix count. Empty when the file counts frames instead.
+        index: Frame number in the recording, from 0, where the file counts frames.
+        width: Pixels, or None when the file does not say.
+        height: Pixels, or None.
+        item: How messages call it ("image 17").
+    """
+
+    key: str
+    names: tuple[str, ...] = ()
+    index: int | None = None
+    width: int | None = None
+    height: int | None = None
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLabel:
+    """A label as a file holds it; at least one of `bbox_xyxy` and `mask` is there.
+
+    Attributes:
+        id: The file's own id, or one made from picture and place: the same at every reading.
+        picture: `Picture.key`.
+        label: The file's name of the class.
+        bbox_xyxy: Corners, in pixels or (see `relative`) in shares of width and height.
+        mask: Polygons or RLE; an RLE is always in pixels.
+        relative: Whether box and polygons are shares of the picture's sides (YOLO).
+        item: How messages call it ("annotation 17").
+    """
+
+    id: str
+    picture: str
+    label: str
+    bbox_xyxy: BoxTuple | None = None
+    mask: Mask | None = None
+    relative: bool = False
+    track_id: str | None = None
+    score: float | None = None
+    iscrowd: bool = False
+    occluded: bool = False
+    difficult: bool = False
+    ignore: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """A label file or folder, whole.
+
+    Attributes:
+        pictures: All pictures that somebody looked at, with labels or without.
+        labels: Labels on them.
+        path: Where it was read.
+    """
+
+    pictures: tuple[Picture, ...]
+    labels: tuple[FileLabel, ...]
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelExport:
+    """What a writer is given.
+
+    Attributes:
+        frames: All frames to export, also those without labels.
+        annotations: Labels on those frames.
+        classes: Class names in order.
+        id_prefix: Taken off annotation ids.
+        images: Frame id -> image file to copy beside the labels; empty: labels only.
+    """
+
+    frames: Sequence[Frame]
+    annotations: Sequence[Annotation]
+    classes: Sequence[str]
+    id_prefix: str = ""
+    images: Mapping[str, Path] = field(default_factory=dict)
+
+    def by_frame(self) -> list[tuple[Frame, list[Annotation]]]:
+        """Frames by name, each with its labels by id: the order of every file that is written.
+
+        Raises:
+            DataError: A label lies on a frame or in a class that is not exported.
+        """
+        rows: dict[str, list[Annotation]] = {frame.id: [] for frame in self.frames}
+        for annotation in sorted(self.annotations, key=lambda label: label.id):
+            item = f"annotation {annotation.id}"
+            if annotation.frame_id not in rows:
+                raise DataError("its frame is not among the exported ones", item=item)
+            if annotation.label not in self.classes:
+                raise DataError(f'its class "{annotation.label}" is not among the classes', item=item)
+            rows[annotation.frame_id].append(annotation)
+        return [(frame, rows[frame.id]) for frame in sorted(self.frames, key=lambda frame: frame.name)]
+
+    def own_id(self, annotation: Annotation) -> str:
+        """The id without the prefix that the import put before it."""
+        return annotation.id.removeprefix(self.id_prefix)
