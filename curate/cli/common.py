@@ -28,6 +28,7 @@ __all__ = [
     "emit_json",
     "errors",
     "example",
+    "plain",
     "print_table",
     "progress_bar",
 ]
@@ -56,17 +57,18 @@ def example(*lines: str) -> str:
     return "Example: " + " ; ".join(f"`{line}`" for line in lines)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Dataclasses, arrays and paths as JSON has them; not-a-number becomes None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Path):
@@ -76,7 +78,7 @@ def _plain(value: Any) -> Any:
 
 def emit_json(value: Any) -> None:
     """Print dataclasses, mappings and lists as JSON on standard output; not-a-number becomes null."""
-    sys.stdout.write(json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
