@@ -18,7 +18,7 @@ from curate.formats.coco import ImportReport, read_coco
 from curate.formats.cvat import read_cvat_video
 from curate.formats.media import IMAGE_SUFFIXES
 from curate.workflows.ingest import ingest
-from curate.workflows.labels import import_coco, import_cvat
+from curate.workflows.labels import import_labels
 from curate.workflows.progress import SubReporter
 from curate.workflows.project import Project
 
@@ -67,7 +67,7 @@ class Stranger:
                 known = {frame.clip for frame in project.store.frames()}
                 ingest(project, [video], reporter=reporter)
                 clips = {frame.clip for frame in project.store.frames()} - known
-                import_cvat(project, file, clip=clips.pop(), source=source, skip_bad=True)
+                import_labels(project, file, format="cvat", clip=clips.pop(), source=source, on_error="skip")
             return
         if self.videos:
             ingest(project, list(self.videos), reporter=reporter)
@@ -75,7 +75,7 @@ class Stranger:
             self._copy_images(project, reporter)
         # The file also lists frames that were thinned out: those are "unknown" here and passed over.
         for file in self.files:
-            import_coco(project, file, source=source, skip_bad=True)
+            import_labels(project, file, format="coco", source=source, on_error="skip")
 
     def _copy_images(self, project: Project, reporter: SubReporter) -> None:
         staged = project.root / "pictures"
