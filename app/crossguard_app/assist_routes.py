@@ -27,7 +27,7 @@ from curate.workflows.tracks import interpolated
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["assist_routes", "assist_token", "assist_url"]
+__all__ = ["assist_routes"]
 
 _MOST_BYTES = 64_000
 _PICTURE = re.compile(r"^[0-9a-f]{12}-[0-9a-f]{32}\.png$")
@@ -48,16 +48,6 @@ def assist_routes() -> list[Route]:
         Route(f"{prefix}/assist", _assist, methods=["POST"]),
         Route(f"{prefix}/difference/{{name}}", _difference, methods=["GET"]),
     ]
-
-
-def assist_url() -> str:
-    """Path of the POST route."""
-    return f"{base_path()}/{ROUTE}/assist"
-
-
-def assist_token(project: Project, frame_id: str) -> str:
-    """What a request about this frame must carry."""
-    return sign(project_secret(project), "assist", frame_id)
 
 
 @lru_cache(maxsize=2)
@@ -108,7 +98,13 @@ async def _answer(project: Project, asked: Mapping[str, Any]) -> dict[str, Any]:
         name = str(result["file"]).rpartition("/")[2]
         signature = sign(project_secret(project), "difference", name)
         return {"url": f"{base_path()}/{ROUTE}/difference/{name}?s={signature}"}
+    if operation == "parked":
+        return await run_in_threadpool(_parked, project, list(result["labels"]))
     return result
+
+
+def _parked(project: Project, label_ids: list[str]) -> dict[str, Any]:
+    return {"shapes": [label_values(project.store.annotation(label_id)) for label_id in label_ids]}
 
 
 def _layer(project: Project, frame_id: str, source: str) -> dict[str, Any]:

@@ -11,7 +11,16 @@ from curate.annotations import Frame
 from curate.errors import ProjectError
 from curate.workflows.project import SITE_FILE, Project
 
-__all__ = ["PROJECT_VARIABLE", "ROUTE", "base_path", "current_project", "image_url", "project_secret"]
+__all__ = [
+    "PROJECT_VARIABLE",
+    "ROUTE",
+    "assist_token",
+    "assist_url",
+    "base_path",
+    "current_project",
+    "image_url",
+    "project_secret",
+]
 
 PROJECT_VARIABLE = "CROSSGUARD_PROJECT"
 ROUTE = "crossguard"
@@ -72,3 +81,13 @@ def image_url(
     signature = sign(project_secret(project), frame.id, str(width), crop)
     query = f"s={signature}" + (f"&w={width}" if width else "") + (f"&b={crop}" if crop else "")
     return f"{base_path()}/{ROUTE}/image/{frame.id}?{query}"
+
+
+def assist_url() -> str:
+    """Path of the route that answers the editor: masks for clicks, overlays (see `assist_routes`)."""
+    return f"{base_path()}/{ROUTE}/assist"
+
+
+def assist_token(project: Project, frame_id: str) -> str:
+    """What a request about this frame to that route must carry."""
+    return sign(project_secret(project), "assist", frame_id)

@@ -122,6 +122,21 @@ class FrameStore(StoreBase):
             raise NotFoundError("no such frame", item=f"frame {frame_id}")
         return _frame(row)
 
+    def frames_after(self, frame_id: str, count: int) -> list[str]:
+        """Ids of the next frames of the same recording, in their order; excluded ones are left out.
+
+        Raises:
+            NotFoundError: There is no such frame.
+        """
+        here = self.frame(frame_id)
+        table = schema.frames
+        later = sa.tuple_(table.c.position, table.c.id) > sa.tuple_(
+            sa.literal(here.index), sa.literal(here.id)
+        )
+        query = sa.select(table.c.id).where(table.c.clip == here.clip, ~table.c.excluded, later)
+        with self._read() as connection:
+            return list(connection.execute(query.order_by(*_ORDER).limit(count)).scalars())
+
     def frame_by_name(self, name: str) -> Frame:
         """The frame of a name or alias.
 

@@ -14,7 +14,10 @@ from typing import Any
 from curate.errors import DataError, ModelError
 from curate.workflows.project import Project
 
-__all__ = ["AssistClient"]
+__all__ = ["BUNDLED", "AssistClient"]
+
+BUNDLED = "bundled"
+"""Name of the bundled detector where a run is asked for."""
 
 
 class AssistClient:

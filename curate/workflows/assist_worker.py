@@ -27,14 +27,13 @@ from curate.geometry.polygons import mask_to_polygons, polygons_bbox
 from curate.geometry.rle import rle_to_mask
 from curate.store.serialize import mask_to_dict
 from curate.types import MaskArray
+from curate.workflows.assist_client import BUNDLED
 from curate.workflows.files import read_json, write_atomically, write_json
-from curate.workflows.prelabel import POLYGON_TOLERANCE
 from curate.workflows.project import Project
+from curate.workflows.tracks import TRACE_TOLERANCE, parked
 
-__all__ = ["BUNDLED", "AssistWorker", "main", "tidy"]
+__all__ = ["AssistWorker", "main", "tidy"]
 
-BUNDLED = "bundled"
-"""Name of the bundled detector where a run is asked for."""
 _NICE = 5
 """The pages must stay quick while a frame is being read."""
 _EMBEDDINGS = 12
@@ -96,7 +95,7 @@ class AssistWorker:
         prompt = None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
         found = self._reader.segmenter.segment(embedding, box=prompt, points=clicks, positive=list(positive))
         mask = tidy(found.mask, [click for click, wanted in zip(clicks, positive, strict=True) if wanted])
-        polygons = mask_to_polygons(mask, tolerance=POLYGON_TOLERANCE)
+        polygons = mask_to_polygons(mask, tolerance=TRACE_TOLERANCE)
         if not polygons:
             return {"mask": None, "bbox_xyxy": None, "quality": found.quality}
         return {
@@ -128,7 +127,7 @@ class AssistWorker:
             if found.scores[index] < _LEAST_SCORE or box[2] - box[0] < 1 or box[3] - box[1] < 1:
                 continue
             polygons = (
-                mask_to_polygons(rle_to_mask(found.masks[index]), tolerance=POLYGON_TOLERANCE)
+                mask_to_polygons(rle_to_mask(found.masks[index]), tolerance=TRACE_TOLERANCE)
                 if found.masks is not None
                 else ()
             )
@@ -179,8 +178,6 @@ class AssistWorker:
 
     def parked(self, frame: str, source: str) -> dict[str, Any]:
         """Ids of labels of the last labelled frame before whose things still stand there."""
-        from curate.workflows.tracks import parked
-
         return {"labels": [label.id for label in parked(self._project, frame, source)]}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from curate.store import Artifact
 from curate.workflows.project import Project
 
-__all__ = ["covered_frames", "mark_covered", "unmark_covered"]
+__all__ = ["covered_frames", "looked_at", "mark_covered", "unmark_covered"]
 
 
 def _stage(source: str) -> str:
@@ -28,3 +28,9 @@ def unmark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> N
 def covered_frames(project: Project, source: str) -> set[str]:
     """Ids of the frames that a source has looked at: those noted, and those with a label of it now."""
     return project.store.artifact_keys(_stage(source)) | project.store.labelled_frame_ids(source)
+
+
+def looked_at(project: Project, source: str, frame_ids: Iterable[str]) -> set[str]:
+    """Those of a few frames that are noted as looked at, whatever they hold now."""
+    stage = _stage(source)
+    return {frame_id for frame_id in frame_ids if project.store.artifact(stage, frame_id) is not None}

@@ -15,7 +15,7 @@ from curate.geometry.rle import rle_to_mask
 from curate.types import BoxTuple, FloatArray, ImageArray, Ring
 from curate.workflows.project import Project
 
-__all__ = ["between", "interpolated", "looks_still", "parked"]
+__all__ = ["TRACE_TOLERANCE", "between", "interpolated", "looks_still", "parked"]
 
 _ALIKE = 0.85
 """Least correlation of the pixels inside a box for the thing in it to stand still."""
@@ -23,7 +23,8 @@ _FLAT = 4.0
 """Grey levels of spread below which a box holds too little texture to say anything."""
 _SAME_PLACE = 0.5
 """IoU from which on a label of the frame is the same thing."""
-_TRACE_TOLERANCE = 0.7
+TRACE_TOLERANCE = 0.7
+"""Pixels by which traced masks are simplified: few enough points to drag, and nobody sees the difference."""
 
 
 def between(first: Annotation, last: Annotation, share: float) -> tuple[BoxTuple, Mask | None]:
@@ -157,7 +158,7 @@ def _line(start: FloatArray, end: FloatArray, share: float) -> FloatArray:
 
 
 def _polygons(mask: Mask) -> tuple[Polygon, ...]:
-    return mask_to_polygons(rle_to_mask(mask), tolerance=_TRACE_TOLERANCE) if isinstance(mask, Rle) else mask
+    return mask_to_polygons(rle_to_mask(mask), tolerance=TRACE_TOLERANCE) if isinstance(mask, Rle) else mask
 
 
 def _outline(polygons: Sequence[Polygon]) -> list[list[int]]:

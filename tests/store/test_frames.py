@@ -83,3 +83,12 @@ def test_order_is_by_bytes_on_every_database(empty, make_frame):
     names = ["b", "a", "B", "A", "_", "é", "10", "9"]
     empty.add_frames(make_frame(number, clip=name) for number, name in enumerate(names))
     assert [frame.clip for frame in empty.frames()] == sorted(names)
+
+
+def test_the_frames_after_one_are_those_of_its_recording_that_are_not_excluded(empty, make_frame):
+    frames = [make_frame(n, excluded=n == 2) for n in range(6)]
+    empty.add_frames([*reversed(frames), make_frame(7, clip="evening.avi")])
+    assert empty.frames_after(frames[0].id, 3) == [frames[1].id, frames[3].id, frames[4].id]
+    assert empty.frames_after(frames[5].id, 3) == []
+    with pytest.raises(NotFoundError):
+        empty.frames_after("nowhere", 1)

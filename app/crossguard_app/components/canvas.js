@@ -16,11 +16,21 @@ export class Canvas {
     this.shown = null;
     this.goal = null; // what to show again when the window changes its size
     this.layer = s("g", { class: "layer" });
-    this.svg = s("svg", { class: "shapes", width: "100%", height: "100%" }, this.layer);
-    this.holder = h("div", { class: "picture" });
+    // What changes while something is dragged has a surface of its own: the thousand others are not painted again.
+    this.live = s("g", { class: "layer" });
+    const whole = { width: "100%", height: "100%" };
+    this.svg = s("svg", { class: "shapes", ...whole }, this.layer);
+    this.top = s("svg", { class: "shapes live", ...whole }, this.live);
+    this.slot = h("div", { class: "slot" });
+    this.difference = h("div", { class: "difference", hidden: true });
+    this.paint = h("canvas", { class: "paint", hidden: true });
+    this.holder = h("div", { class: "picture" }, this.slot, this.difference, this.paint);
     this.message = h("div", { class: "stage-message", role: "status" });
+    this.badge = h("div", { class: "stage-badge", role: "status", "data-state": "off" });
+    this.spoken = h("div", { class: "spoken", "aria-live": "polite" });
     this.root = h("div", { class: "stage", tabindex: 0, role: "application",
-      "aria-label": "Frame with its labels" }, this.holder, this.svg, this.message);
+      "aria-label": "Frame with its labels" },
+    this.holder, this.svg, this.top, this.message, this.badge, this.spoken);
     this.root.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.observer = new ResizeObserver(() => this.goal?.());
     this.observer.observe(this.root);
@@ -28,6 +38,17 @@ export class Canvas {
 
   destroy() {
     this.observer.disconnect();
+  }
+
+  // Whether click-to-mask is ready: "off", "reading", "ready" or "failed".
+  say(state, text) {
+    this.badge.dataset.state = state;
+    this.badge.textContent = text || (state === "ready" ? "Click-to-mask is ready" : "");
+  }
+
+  // For screen readers only.
+  describe(text) {
+    this.spoken.textContent = text;
   }
 
   async show(frame) {
@@ -39,11 +60,11 @@ export class Canvas {
       if (this.wanted !== frame.url) return false;
       image.width = frame.width;
       image.height = frame.height;
-      this.holder.replaceChildren(image);
+      this.slot.replaceChildren(image);
       this.message.textContent = "";
     } catch {
       if (this.wanted !== frame.url) return false;
-      this.holder.replaceChildren();
+      this.slot.replaceChildren();
       this.message.textContent =
         `The picture of ${frame.name} cannot be shown: its file is missing or broken.`;
     }
@@ -56,7 +77,9 @@ export class Canvas {
     this.holder.style.transform = transform;
     // Enlarged pixels stay pixels: edges are placed against them.
     this.holder.style.imageRendering = this.scale >= 4 ? "pixelated" : "auto";
-    this.layer.setAttribute("transform", `translate(${this.x} ${this.y}) scale(${this.scale})`);
+    const moved = `translate(${this.x} ${this.y}) scale(${this.scale})`;
+    this.layer.setAttribute("transform", moved);
+    this.live.setAttribute("transform", moved);
     this.onview();
   }
 
@@ -116,6 +139,22 @@ export class Canvas {
     this.y += dy;
     this.bound();
     this.apply();
+  }
+
+  // Moves the view just so far that a point of the frame is well inside.
+  reveal([px, py]) {
+    const edge = 40;
+    const [dx, dy] = [[px, this.x], [py, this.y]].map(([value, offset], axis) => {
+      const at = value * this.scale + offset;
+      return clamp(at, edge, Math.max(edge, this.view()[axis] - edge)) - at;
+    });
+    if (dx || dy) this.panBy(dx, dy);
+  }
+
+  // The middle of what is in view, in whole pixels of the frame.
+  middle() {
+    const at = [[this.x, 0], [this.y, 1]].map(([offset, axis]) => (this.view()[axis] / 2 - offset) / this.scale);
+    return at.map((value, axis) => clamp(Math.round(value), 0, this.size[axis]));
   }
 
   wheel(event) {

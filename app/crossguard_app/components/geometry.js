@@ -38,6 +38,14 @@ export function resizeBox(box, role, x, y, width, height) {
 
 export const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
 
+// Intersection over union of two boxes.
+export function overlap(a, b) {
+  const wide = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const high = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  const both = wide > 0 && high > 0 ? wide * high : 0;
+  return both / (area(a) + area(b) - both);
+}
+
 export const sameBox = (a, b) => a.every((value, index) => Math.abs(value - b[index]) < 0.005);
 
 const mapMask = (mask, point) => ({

@@ -1,12 +1,27 @@
 // The column beside the stage: the issue with its evidence and the verdicts, and the labels of the frame.
 
 import { button, h } from "./dom.js";
-import { hintOf } from "./keys.js";
+import { properties } from "./properties.js";
+import { Suggestions } from "./suggestions.js";
+
+const MOST_ROWS = 120; // labels listed at once, those around the selected one
 
 export class Panel {
   constructor(bench) {
     this.bench = bench;
     this.root = h("aside", { class: "panel" });
+    this.suggestions = new Suggestions(bench);
+    this.open = new Set(bench.data.mode === "queue" ? [] : ["label"]);
+  }
+
+  // Which folds are open is remembered: the panel is drawn anew with every change.
+  isOpen(name) {
+    return this.open.has(name);
+  }
+
+  folded(name, event) {
+    if (event.target.open) this.open.add(name);
+    else this.open.delete(name);
   }
 
   toggleGroup() {
@@ -21,9 +36,14 @@ export class Panel {
     this.root.replaceChildren();
     if (!item) this.root.append(this.empty());
     else if (!frame) this.root.append(h("p", { class: "quiet" }, "Loading the frame …"));
-    else if (issue) this.root.append(this.issueCard(issue), this.verdicts(issue), this.labels(frame));
-    else this.root.append(this.frameCard(frame), this.actions(frame), this.labels(frame));
+    else if (issue) this.root.append(this.issueCard(issue), this.verdicts(issue), ...this.tools(frame));
+    else this.root.append(this.frameCard(frame), this.actions(frame), ...this.tools(frame));
     if (focus) this.root.querySelector(`[data-action="${CSS.escape(focus)}"]`)?.focus();
+  }
+
+  tools(frame) {
+    this.suggestions.draw();
+    return [properties(this.bench), this.suggestions.root, this.labels(frame)];
   }
 
   empty() {
@@ -54,13 +74,13 @@ export class Panel {
     return h("span", { class: "chip" }, h("i", { style: { background: this.bench.color(name) } }), name);
   }
 
-  press(event, command, argument) {
-    this.bench.run[command](argument);
+  press(event, command) {
+    this.bench.run[command]();
     this.bench.toolbar.back(event);
   }
 
   action(label, command, kind = "", disabled = false) {
-    return button(label, { name: command, hint: hintOf(command), kind, disabled,
+    return button(label, { name: command, hint: this.bench.bindings.hint(command), kind, disabled,
       onclick: (event) => this.press(event, command) });
   }
 
@@ -73,7 +93,7 @@ export class Panel {
     return h("section", { class: "verdicts" },
       many && h("label", { class: "group-toggle" },
         h("input", { type: "checkbox", checked: bench.grouped, onchange: () => this.toggleGroup() }),
-        h("span", {}, `One answer for ${issue.group_size} labels at this place`), h("kbd", {}, hintOf("group"))),
+        h("span", {}, `One answer for ${issue.group_size} labels at this place`), h("kbd", {}, this.bench.bindings.hint("group"))),
       h("div", { class: "pair" },
         this.action(none ? "No proposal" : `Apply${all}`, "apply", "primary", decided || none),
         this.action(`Keep${all}`, "keep", "", decided)),
@@ -93,7 +113,7 @@ export class Panel {
     return h("div", { class: "classes", role: "group", "aria-label": bench.selected ? "Class of the label" : "Class to draw" },
       bench.data.classes.map((entry, index) => h("button", { type: "button", class: "button class",
         "aria-pressed": String(entry.name === active), "data-action": `class-${index}`,
-        onclick: (event) => this.press(event, "class", index) },
+        onclick: (event) => { bench.edits.classify(index); bench.toolbar.back(event); } },
       h("i", { style: { background: entry.color } }), h("span", { class: "text" }, entry.name),
       index < 9 && h("kbd", {}, index + 1))));
   }
@@ -101,37 +121,37 @@ export class Panel {
   frameCard(frame) {
     return h("section", { class: "card" },
       h("header", {}, h("span", { class: "type" }, "Frame"),
-        frame.excluded && h("span", { class: "flag" }, "excluded")),
+        frame.excluded && h("span", { class: "flag" }, "excluded"),
+        frame.seen && h("span", { class: "flag good" }, "looked at")),
       h("p", { class: "frame-name" }, frame.name),
       h("dl", { class: "facts" }, frame.facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
   }
 
   actions(frame) {
-    const { selected } = this.bench;
-    const flag = (label, name) => {
-      const node = this.action(label, name, "toggle", !selected);
-      node.setAttribute("aria-pressed", String(Boolean(selected?.[name])));
-      return node;
-    };
     return h("section", { class: "verdicts" },
       this.classes(),
-      h("div", { class: "pair" }, flag("Partly hidden", "occluded"), flag("Ignore", "ignore")),
       h("div", { class: "pair" },
-        this.action("Delete label", "delete", "danger", !selected),
+        this.action("All is right", "keep", "primary"),
+        this.action("Delete label", "delete", "danger", !this.bench.selected)),
+      h("div", { class: "pair" },
         this.action("Exclude frame", "exclude", "danger", frame.excluded)));
   }
 
   labels(frame) {
     const { bench } = this;
-    const rows = frame.labels.map((label) => h("li", {},
+    const at = Math.max(0, frame.labels.findIndex((label) => label.id === bench.selection));
+    const from = Math.max(0, Math.min(at - MOST_ROWS / 2, frame.labels.length - MOST_ROWS));
+    const rows = frame.labels.slice(from, from + MOST_ROWS).map((label) => h("li", {},
       h("button", { type: "button", class: "row", "aria-pressed": String(label.id === bench.selection),
         "data-label": label.id, onclick: (event) => { bench.select(label.id); bench.toolbar.back(event); } },
       h("i", { style: { background: bench.color(label.label) } }),
       h("span", { class: "text" }, label.label),
       h("small", {}, this.notes(label)))));
-    const title = rows.length === 1 ? "1 label on this frame" : `${rows.length} labels on this frame`;
+    const count = frame.labels.length;
+    const shown = count > rows.length ? `, ${from + 1} to ${from + rows.length} listed` : "";
+    const title = count === 1 ? "1 label on this frame" : `${count} labels on this frame${shown}`;
     return h("section", { class: "labels" }, h("h4", {}, title),
-      rows.length ? h("ol", {}, rows) : h("p", { class: "quiet" }, "Nothing is labelled here. Press W and draw a box."));
+      rows.length ? h("ol", {}, rows) : h("p", { class: "quiet" }, "Nothing is labelled here. Draw a box (W), click the things (S), or see what a detector suggests (L)."));
   }
 
   notes(label) {
@@ -139,6 +159,7 @@ export class Panel {
     const notes = [`${Math.round(x2 - x1)} × ${Math.round(y2 - y1)}`];
     for (const flag of ["occluded", "difficult", "ignore", "iscrowd"]) if (label[flag]) notes.push(flag);
     if (label.mask) notes.push("mask");
+    if (label.track_id) notes.push("track");
     return notes.join(" · ");
   }
 }

@@ -35,7 +35,8 @@ function propose(frame, operation) {
 
 function created(operation, shape) {
   return { id: operation.annotation_id ?? `new-${operation.id}`, label: shape.label, bbox_xyxy: shape.bbox_xyxy,
-    mask: shape.mask ?? null, revision: 0, fresh: true, ...(operation.flags ?? {}) };
+    mask: shape.mask ?? null, revision: 0, fresh: true, ...given({ track_id: operation.track_id }),
+    ...(operation.flags ?? {}) };
 }
 
 function restore(frame, operation) {
@@ -58,7 +59,8 @@ export function reduce(frame, operation) {
       return propose(frame, operation);
     case "edit":
       return { ...frame, labels: change(frame.labels, id,
-        given({ bbox_xyxy: operation.bbox_xyxy, mask: operation.mask, ...(operation.flags ?? {}) })) };
+        given({ bbox_xyxy: operation.bbox_xyxy, mask: operation.mask, track_id: operation.track_id,
+          ...(operation.flags ?? {}) })) };
     case "relabel":
       return { ...frame, labels: change(frame.labels, id, { label: operation.label }) };
     case "delete_label":
@@ -67,6 +69,10 @@ export function reduce(frame, operation) {
       return { ...frame, labels: [...frame.labels, created(operation, operation)] };
     case "exclude_frame":
       return { ...frame, excluded: true };
+    case "seen":
+      return { ...frame, seen: true };
+    case "unseen":
+      return { ...frame, seen: false };
     case "undo":
       return restore(frame, operation);
     default:

@@ -1,159 +1,211 @@
-// Draws a frame's labels, the proposal of an issue and the handles of the selected label into the SVG layer.
-// Lines keep their width at every zoom; handles are sized in screen pixels.
+// Draws a frame's labels, the proposal of an issue and what other sources say into the SVG layers. Lines keep their
+// width at every zoom; tags and handles are sized in screen pixels. A label that did not change keeps its element.
 
 import { s, set } from "./dom.js";
-import { area, path, rings, vertexCount } from "./geometry.js";
+import { area, path, vertexCount } from "./geometry.js";
+import { Handles } from "./handles.js";
 
-const CORNERS = ["nw", "ne", "se", "sw"];
-const MAX_VERTICES = 240;
+const TAG = 12;
+const FLAGS = ["occluded", "difficult", "ignore", "iscrowd"];
+
+const boxAttributes = ([x1, y1, x2, y2]) => ({ x: x1, y: y1, width: x2 - x1, height: y2 - y1 });
+
+const bodyAttributes = (shape) => (shape.mask ? { d: path(shape.mask) } : boxAttributes(shape.bbox_xyxy));
 
 function outline(shape, attributes) {
-  if (shape.mask) return s("path", { d: path(shape.mask), "fill-rule": "evenodd", ...attributes });
-  const [x1, y1, x2, y2] = shape.bbox_xyxy;
-  return s("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, ...attributes });
+  const given = { ...bodyAttributes(shape), ...attributes };
+  return shape.mask ? s("path", { "fill-rule": "evenodd", ...given }) : s("rect", given);
 }
 
-function frameOf(box, attributes) {
-  const [x1, y1, x2, y2] = box;
-  return s("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, ...attributes });
-}
-
-function tag(text, box, scale, className, color) {
-  const size = 12 / scale;
-  const [x, y] = [box[0], box[1]];
-  const above = y > size * 1.7;
-  const width = text.length * size * 0.62 + size * 0.8;
-  return s("g", { class: `tag ${className}`, transform: `translate(${x} ${above ? y - size * 1.55 : y})` },
-    s("rect", { width, height: size * 1.5, rx: size * 0.25, fill: color }),
-    s("text", { x: size * 0.4, y: size * 1.1, "font-size": size }, text));
-}
-
-const cross = ([x1, y1, x2, y2]) =>
-  s("path", { class: "cross", d: `M${x1} ${y1}L${x2} ${y2}M${x2} ${y1}L${x1} ${y2}` });
+const cross = ([x1, y1, x2, y2]) => `M${x1} ${y1}L${x2} ${y2}M${x2} ${y1}L${x1} ${y2}`;
 
 export class Renderer {
-  constructor(layer) {
-    this.layer = layer;
+  constructor(canvas) {
     this.ground = s("g", {});
     this.proposals = s("g", { class: "proposals" });
+    this.ghosts = s("g", { class: "ghosts" });
     this.labels = s("g", {});
-    this.handles = s("g", { class: "handles" });
+    canvas.layer.append(this.ground, this.ghosts, this.proposals, this.labels);
+    this.front = s("g", {});
     this.draft = s("g", { class: "draft" });
-    layer.append(this.ground, this.proposals, this.labels, this.handles, this.draft);
-    this.nodes = new Map();
+    this.cross = s("path", { class: "cursor" });
+    this.handles = new Handles();
+    canvas.live.append(this.front, this.handles.root, this.draft, this.cross);
+    this.entries = new Map();
+    this.tags = new Set();
   }
 
-  // scene: {frame, scale, colors, selected, subject, hidden, proposal, place}
+  // scene: {frame, scale, colors, selected, handle, subject, hidden, proposal, place, fate, rename, ghosts, marked}
   draw(scene) {
     this.scene = scene;
-    const { frame, scale, hidden } = scene;
-    this.ground.replaceChildren();
-    this.proposals.replaceChildren();
-    this.labels.replaceChildren();
-    this.nodes.clear();
-    if (scene.place) this.drawPlace(scene.place, frame);
-    if (scene.proposal) this.drawProposal(scene.proposal, scale);
-    if (!hidden) {
-      const ordered = [...frame.labels].sort((a, b) =>
-        (a.id === scene.selected) - (b.id === scene.selected) || area(b.bbox_xyxy) - area(a.bbox_xyxy));
-      for (const label of ordered) this.labels.append(this.node(label));
-    }
+    const { frame, proposal, place } = scene;
+    this.tags.clear();
+    this.ground.replaceChildren(...(place ? [this.surround(place, frame)] : []));
+    this.proposals.replaceChildren(...(proposal ? this.proposal(proposal) : []));
+    this.drawGhosts();
+    this.drawLabels();
     this.drawHandles();
   }
 
+  // Only the zoom changed.
+  rescale(scale) {
+    if (!this.scene || this.scene.scale === scale) return;
+    this.scene.scale = scale;
+    for (const tag of this.tags) this.fitTag(tag);
+    this.drawHandles();
+    if (this.drafted) this.drawDraft(this.drafted);
+    if (this.crossAt) this.drawCross(this.crossAt);
+  }
+
   // Dims what lies around the place of the issue.
-  drawPlace(box, frame) {
+  surround(box, frame) {
     const pad = 0.35;
     const [w, t] = [(box[2] - box[0]) * pad, (box[3] - box[1]) * pad];
     const [x1, y1, x2, y2] = [box[0] - w, box[1] - t, box[2] + w, box[3] + t];
-    this.ground.append(s("path", { class: "dim", "fill-rule": "evenodd",
-      d: `M0 0H${frame.width}V${frame.height}H0ZM${x1} ${y1}H${x2}V${y2}H${x1}Z` }));
+    return s("path", { class: "dim", "fill-rule": "evenodd",
+      d: `M0 0H${frame.width}V${frame.height}H0ZM${x1} ${y1}H${x2}V${y2}H${x1}Z` });
   }
 
-  drawProposal(proposal, scale) {
+  proposal(proposal) {
     const shape = { mask: proposal.mask, bbox_xyxy: proposal.bbox_xyxy };
-    this.proposals.append(outline(shape, { class: "proposal-shape" }));
-    if (proposal.mask) this.proposals.append(frameOf(proposal.bbox_xyxy, { class: "proposal-box" }));
-    this.proposals.append(tag(proposal.text, proposal.bbox_xyxy, scale, "proposal-tag", "var(--ok)"));
+    return [outline(shape, { class: "proposal-shape" }),
+      proposal.mask && s("rect", { ...boxAttributes(proposal.bbox_xyxy), class: "proposal-box" }),
+      this.tag(proposal.text, proposal.bbox_xyxy, "proposal-tag", "var(--ok)").group].filter(Boolean);
   }
 
-  node(label) {
-    const { colors, scale, selected, subject } = this.scene;
+  // Shapes of other sources: to look at, to accept.
+  drawGhosts() {
+    const { ghosts, marked, colors, hidden } = this.scene;
+    this.ghosts.replaceChildren(...(hidden ? [] : ghosts ?? []).map((ghost) => {
+      const chosen = ghost.key === marked;
+      const group = s("g", { class: chosen ? "ghost marked" : "ghost", "data-ghost": ghost.key,
+        style: `--tone: ${colors(ghost.label)}` }, outline(ghost, { class: "body" }));
+      if (chosen) {
+        const score = ghost.score === null || ghost.score === undefined ? "" : ` ${Math.round(ghost.score * 100)} %`;
+        group.append(this.tag(`${ghost.label}${score}`, ghost.bbox_xyxy, "", colors(ghost.label)).group);
+      }
+      return group;
+    }));
+  }
+
+  drawLabels() {
+    const { frame, hidden, selected } = this.scene;
+    const entries = new Map();
+    const nodes = [];
+    let front = null;
+    const ordered = hidden ? [] : [...frame.labels].sort((a, b) => area(b.bbox_xyxy) - area(a.bbox_xyxy));
+    for (const label of ordered) {
+      const signature = this.signature(label);
+      const old = this.entries.get(label.id);
+      const entry = old?.signature === signature ? old : { ...this.build(label), signature };
+      entries.set(label.id, entry);
+      if (entry.tag) this.tags.add(entry.tag);
+      if (label.id === selected) front = entry;
+      else nodes.push(entry.group);
+    }
+    this.entries = entries;
+    const shown = this.labels.children;
+    if (nodes.length !== shown.length || nodes.some((node, i) => node !== shown[i])) this.labels.replaceChildren(...nodes);
+    this.front.replaceChildren(...(front ? [front.group] : []));
+    for (const tag of this.tags) this.fitTag(tag);
+  }
+
+  // Everything that an element shows, as text.
+  signature(label) {
+    const { selected, subject, fate, rename, colors } = this.scene;
+    const state = label.id === subject ? [fate, rename] : [];
+    return JSON.stringify([label.revision, label.label, label.bbox_xyxy, FLAGS.map((flag) => Boolean(label[flag])),
+      label.mask ? vertexCount(label.mask) : 0, label.id === selected, label.id === subject, state,
+      colors(label.label)]);
+  }
+
+  build(label) {
+    const { colors, selected, subject, fate, rename } = this.scene;
     const color = colors(label.label);
-    const state = [label.id === selected && "selected", label.id === subject && "subject",
-      label.id === subject && this.scene.fate === "delete_label" && "doomed", label.occluded && "occluded", (label.ignore || label.difficult || label.iscrowd) && "uncounted"];
-    const group = s("g", { class: ["label", ...state.filter(Boolean)].join(" "), "data-id": label.id,
-      style: `--tone: ${color}` });
-    group.append(outline(label, { class: "body", "data-role": "shape" }));
-    if (label.mask) group.append(frameOf(label.bbox_xyxy, { class: "bounds", "data-role": "shape" }));
-    if (label.id === subject && this.scene.fate === "delete_label") group.append(cross(label.bbox_xyxy));
-    if (label.id === selected || label.id === subject) {
-      const next = label.id === subject && this.scene.rename;
-      group.append(tag(next ? `${label.label} → ${next}` : label.label, label.bbox_xyxy, scale, "", color));
-    }
-    this.nodes.set(label.id, group);
-    return group;
+    const own = label.id === subject;
+    const states = ["label", label.id === selected && "selected", own && "subject",
+      own && fate === "delete_label" && "doomed", label.occluded && "occluded",
+      (label.ignore || label.difficult || label.iscrowd) && "uncounted", label.ignore && "ignored"];
+    const group = s("g", { class: states.filter(Boolean).join(" "), "data-id": label.id, style: `--tone: ${color}` });
+    const body = outline(label, { class: "body", "data-role": "shape" });
+    const bounds = label.mask && s("rect", { ...boxAttributes(label.bbox_xyxy), class: "bounds", "data-role": "shape" });
+    const crossed = own && fate === "delete_label" && s("path", { class: "cross", d: cross(label.bbox_xyxy) });
+    const text = own && rename ? `${label.label} → ${rename}` : label.label;
+    const tag = (label.id === selected || own) && this.tag(text, label.bbox_xyxy, "", color);
+    group.append(...[body, bounds, crossed, tag?.group].filter(Boolean));
+    return { group, body, bounds, crossed, tag };
   }
 
-  // Redraws one label while it is dragged; the others stay as they are.
+  tag(text, box, className, color) {
+    const group = s("g", { class: `tag ${className}` },
+      s("rect", { width: text.length * TAG * 0.62 + TAG * 0.8, height: TAG * 1.5, rx: TAG * 0.25, fill: color }),
+      s("text", { x: TAG * 0.4, y: TAG * 1.1, "font-size": TAG }, text));
+    const tag = { group, box };
+    this.tags.add(tag);
+    this.fitTag(tag);
+    return tag;
+  }
+
+  fitTag({ group, box: [x, y] }) {
+    const unit = 1 / this.scene.scale;
+    const above = y > TAG * 1.7 * unit;
+    group.setAttribute("transform", `translate(${x} ${above ? y - TAG * 1.55 * unit : y}) scale(${unit})`);
+  }
+
+  // Moves the selected label's elements while it is dragged; the others stay as they are.
   update(label) {
-    const old = this.nodes.get(label.id);
-    if (!old) return;
-    old.replaceWith(this.node(label));
-    this.drawHandles(label);
+    const entry = this.entries.get(label.id);
+    if (!entry || Boolean(label.mask) !== Boolean(entry.bounds)) return;
+    entry.signature = null;
+    set(entry.body, bodyAttributes(label));
+    if (entry.bounds) set(entry.bounds, boxAttributes(label.bbox_xyxy));
+    if (entry.crossed) entry.crossed.setAttribute("d", cross(label.bbox_xyxy));
+    if (entry.tag) this.fitTag(Object.assign(entry.tag, { box: label.bbox_xyxy }));
+    this.handles.follow(label, this.scene.scale);
   }
 
-  drawHandles(shape) {
-    this.handles.replaceChildren();
-    const { frame, selected, hidden, scale } = this.scene;
-    const label = shape ?? frame.labels.find((item) => item.id === selected);
-    if (!label || hidden) return;
-    const unit = 1 / scale;
-    const [x1, y1, x2, y2] = label.bbox_xyxy;
-    const edges = { n: [x1, y1, x2, y1], e: [x2, y1, x2, y2], s: [x1, y2, x2, y2], w: [x1, y1, x1, y2] };
-    for (const [role, [ax, ay, bx, by]] of Object.entries(edges)) {
-      this.handles.append(s("line", { x1: ax, y1: ay, x2: bx, y2: by, "stroke-width": 9 * unit,
-        class: "edge", "data-role": "side", "data-side": role }));
-    }
-    const points = [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
-    CORNERS.forEach((role, index) => {
-      const [cx, cy] = points[index];
-      this.handles.append(s("rect", { x: cx - 4.5 * unit, y: cy - 4.5 * unit, width: 9 * unit, height: 9 * unit,
-        rx: 2 * unit, class: "corner", "data-role": "side", "data-side": role }));
-    });
-    if (label.mask && vertexCount(label.mask) <= MAX_VERTICES) this.drawVertices(label, unit);
+  drawHandles() {
+    const { frame, selected, hidden, scale, handle } = this.scene;
+    const label = hidden ? null : frame.labels.find((item) => item.id === selected);
+    this.handles.draw(label, scale, handle);
   }
 
-  drawVertices(label, unit) {
-    rings(label.mask).forEach((ring, ringIndex) => {
-      ring.forEach(([x, y], index) => {
-        const [nx, ny] = ring[(index + 1) % ring.length];
-        if (Math.hypot(nx - x, ny - y) > 22 * unit) {
-          this.handles.append(s("circle", { cx: (x + nx) / 2, cy: (y + ny) / 2, r: 3 * unit, class: "middle",
-            "data-role": "middle", "data-ring": ringIndex, "data-index": index }));
-        }
-      });
-      ring.forEach(([x, y], index) => {
-        this.handles.append(s("circle", { cx: x, cy: y, r: 4.2 * unit, class: "vertex",
-          "data-role": "vertex", "data-ring": ringIndex, "data-index": index }));
-      });
-    });
-  }
-
+  // draft: {box, points, pointer, line, mask, clicks, ring: [x, y, radius]}
   drawDraft(draft) {
+    this.drafted = draft;
     this.draft.replaceChildren();
     if (!draft) return;
     const { scale } = this.scene;
+    const add = (node) => this.draft.append(node);
+    if (draft.mask) add(s("path", { d: path(draft.mask), "fill-rule": "evenodd", class: "suggestion" }));
     if (draft.box) {
       const [ax, ay, bx, by] = draft.box;
-      this.draft.append(set(s("rect", {}), { x: Math.min(ax, bx), y: Math.min(ay, by),
-        width: Math.abs(bx - ax), height: Math.abs(by - ay) }));
+      add(s("rect", boxAttributes([Math.min(ax, bx), Math.min(ay, by), Math.max(ax, bx), Math.max(ay, by)])));
     }
+    if (draft.line) add(s("polyline", { points: draft.line.map((point) => point.join(",")).join(" "), class: "knife" }));
     if (draft.points?.length) {
       const line = [...draft.points, ...(draft.pointer ? [draft.pointer] : [])];
-      this.draft.append(s("polyline", { points: line.map((point) => point.join(",")).join(" ") }));
-      draft.points.forEach(([x, y], index) => this.draft.append(
+      add(s("polyline", { points: line.map((point) => point.join(",")).join(" ") }));
+      draft.points.forEach(([x, y], index) => add(
         s("circle", { cx: x, cy: y, r: (index ? 3.5 : 5.5) / scale, class: index ? "" : "first" })));
     }
+    for (const { at, positive } of draft.clicks ?? []) {
+      add(s("circle", { cx: at[0], cy: at[1], r: 5 / scale, class: positive ? "yes" : "no" }));
+    }
+    if (draft.ring) {
+      const [x, y, radius] = draft.ring;
+      add(s("circle", { cx: x, cy: y, r: radius, class: "brush" }));
+    }
+  }
+
+  // The keyboard's pointer, or none.
+  drawCross(point) {
+    this.crossAt = point;
+    this.cross.style.display = point ? "" : "none";
+    if (!point) return;
+    const [x, y] = point;
+    const [near, far] = [4 / this.scene.scale, 16 / this.scene.scale];
+    this.cross.setAttribute("d", `M${x - far} ${y}H${x - near}M${x + near} ${y}H${x + far}` +
+      `M${x} ${y - far}V${y - near}M${x} ${y + near}V${y + far}`);
   }
 }

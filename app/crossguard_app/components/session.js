@@ -86,6 +86,21 @@ export class Session {
   }
 
   push(operation) {
+    return this.pushAll([operation])[0];
+  }
+
+  // What one action changes, maybe on several frames: stored whole or not at all, undone as one.
+  pushAll(operations, text = operations[0].text) {
+    const batch = operations.length > 1 ? { batch: randomId() } : {};
+    const entries = operations.map((operation) => this.enter({ ...operation, ...batch }));
+    this.done.push({ text, operation: entries[0].operation, entries });
+    this.redoable = [];
+    this.persist();
+    this.onchange();
+    return entries.map((entry) => entry.operation);
+  }
+
+  enter(operation) {
     const before = this.frame(operation.frame_id);
     const target = operation.annotation_id ?? operation.target;
     const label = before?.labels.find((entry) => entry.id === target);
@@ -93,19 +108,15 @@ export class Session {
       // What the reviewer saw: if somebody else changed it since, the server refuses.
       ...(label ? { expected_revision: label.revision } : {}) });
     const after = this.frame(operation.frame_id);
-    this.done.push({ operation: complete, last: complete.id,
+    return { operation: complete, last: complete.id,
       back: before && after ? difference(before, after) : {},
-      forth: before && after ? difference(after, before) : {} });
-    this.redoable = [];
-    this.onchange();
-    return complete;
+      forth: before && after ? difference(after, before) : {} };
   }
 
   queue(operation) {
     const complete = { ...operation, n: ++this.number };
     this.pending.push(complete);
     this.views.clear();
-    this.persist();
     return complete;
   }
 
@@ -119,26 +130,40 @@ export class Session {
   }
 
   turn(from, to, direction) {
-    const entry = from.pop();
-    if (!entry) return null;
-    const { operation } = entry;
-    const turned = this.queue({ kind: "undo", id: randomId(), undoes: entry.last, frame_id: operation.frame_id,
-      ...entry[direction] });
-    to.push({ ...entry, last: turned.id });
+    const step = from.pop();
+    if (!step) return null;
+    const batch = step.entries.length > 1 ? { batch: randomId() } : {};
+    const turned = new Map();
+    for (const entry of direction === "back" ? [...step.entries].reverse() : step.entries) {
+      turned.set(entry, this.queue({ ...this.turned(entry, direction), ...batch }).id);
+    }
+    to.push({ ...step, entries: step.entries.map((entry) => ({ ...entry, last: turned.get(entry) })) });
+    this.persist();
     this.onchange();
-    return operation;
+    return step;
+  }
+
+  turned({ operation, last, ...ways }, direction) {
+    const { frame_id, source } = operation;
+    // That somebody looked is no decision: its opposite takes it back.
+    if (operation.kind === "seen") {
+      return { kind: direction === "back" ? "unseen" : "seen", id: randomId(), frame_id, source };
+    }
+    return { kind: "undo", id: randomId(), undoes: last, frame_id, ...ways[direction] };
   }
 
   // Undo of something that another page decided, by default the reviewer's last; only the server knows it.
   undoEarlier(decisionId = null) {
     this.queue({ kind: "undo", id: randomId(), frame_id: "", undoes: decisionId });
+    this.persist();
     this.onchange();
   }
 
   // A refused operation is gone for good: nothing may refer to it.
   refuse(ids) {
     const gone = new Set(ids);
-    this.done = this.done.filter((entry) => !gone.has(entry.last));
-    this.redoable = this.redoable.filter((entry) => !gone.has(entry.last));
+    const stands = (step) => !step.entries.some((entry) => gone.has(entry.last));
+    this.done = this.done.filter(stands);
+    this.redoable = this.redoable.filter(stands);
   }
 }

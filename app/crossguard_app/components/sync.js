@@ -77,6 +77,14 @@ export class Sync {
     if (!this.flying && this.bench.session.pending.length && !data.trouble) this.soon(50);
   }
 
+  // Waits until the server knows all that was done here.
+  async settled() {
+    for (let waited = 0; this.bench.session.pending.length; waited += 50) {
+      if (waited > 10_000) throw new Error("The server has not saved your changes yet; try again in a moment.");
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+
   // What the status shows: [class, text].
   get status() {
     const waiting = this.bench.session.pending.length;

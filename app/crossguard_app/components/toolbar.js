@@ -1,49 +1,59 @@
-// The bar above the stage: moving on, tools, zoom, undo, and whether everything is saved.
+// The bar above the stage: moving on, zoom, light, undo, and whether everything is saved.
 
 import { button, h } from "./dom.js";
-import { hintOf } from "./keys.js";
 
 const SAY_MS = 4500;
 
 export class Toolbar {
   constructor(bench) {
     this.bench = bench;
-    this.left = h("div", { class: "group" });
-    this.tools = h("div", { class: "group" });
-    this.zoom = h("div", { class: "group" });
-    this.history = h("div", { class: "group" });
+    this.nodes = new Map();
+    const group = (...children) => h("div", { class: "group" }, children);
+    this.scale = h("output", { class: "scale", "aria-label": "Zoom" });
     this.message = h("div", { class: "message", role: "status", "aria-live": "polite" });
     this.status = h("div", { class: "status", role: "status", "data-testid": "saved-state" });
+    this.sliders = ["brightness", "contrast"].map((name) => h("input", { type: "range", min: 0.3, max: 3, step: 0.05,
+      value: 1, "data-light": name, oninput: (event) => bench.light.set(name, Number(event.target.value)) }));
+    const [brightness, contrast] = this.sliders;
+    this.popover = h("div", { class: "popover", hidden: true },
+      h("label", {}, "Brightness", brightness), h("label", {}, "Contrast", contrast),
+      this.make("As recorded", "plainLight", null));
+    this.light = button("", { name: "light", picture: "sun", kind: "tool", title: "Brightness and contrast",
+      onclick: () => this.togglePopover() });
+    this.light.setAttribute("aria-expanded", "false");
     this.root = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Editor" },
-      this.left, this.tools, this.zoom, this.history, this.message, this.status);
-    this.fill();
+      group(this.make("Previous", "previous", "previous"), this.make("Next", "next", "next")),
+      group(this.make("Zoom out", "zoomOut", "minus"), this.scale, this.make("Zoom in", "zoomIn", "plus"),
+        this.make("Whole frame", "fit", "fit"), this.make("Zoom to the object", "zoomPlace", "target")),
+      group(h("div", { class: "holder" }, this.light, this.popover),
+        this.make("What differs from the empty scene", "difference", "difference"), this.make("Hide the labels", "hide", "hide")),
+      group(this.make("Undo", "undo", "undo"), this.make("Redo", "redo", "redo"), this.make("Keys", "help", "keys")),
+      this.message, this.status);
+    this.relabel();
   }
 
   // Buttons are made once: the one that has the focus must not vanish under it.
-  fill() {
-    const make = (label, command, picture) => {
-      const node = button("", { name: command, picture, title: `${label} (${hintOf(command)})`, kind: "tool",
-        onclick: (event) => this.press(event, command) });
-      return node;
-    };
-    this.left.append(make("Previous", "previous", "previous"), make("Next", "next", "next"));
-    this.select = button("", { name: "select", picture: "select", title: "Select and change (Esc)", kind: "tool",
-      onclick: (event) => { this.bench.tools.use("select"); this.back(event); } });
-    this.box = make("Draw a box", "box", "box");
-    this.polygon = make("Draw a polygon", "polygon", "polygon");
-    this.tools.append(this.select, this.box, this.polygon);
-    this.scale = h("output", { class: "scale" });
-    this.zoom.append(make("Zoom out", "zoomOut", "minus"), this.scale, make("Zoom in", "zoomIn", "plus"),
-      make("Whole frame", "fit", "fit"), make("Zoom to the object", "zoomPlace", "target"));
-    this.hide = make("Hide the labels", "hide", "hide");
-    this.zoom.append(this.hide);
-    this.history.append(make("Undo", "undo", "undo"), make("Redo", "redo", "redo"),
-      button("Keys", { hint: "?", name: "help", kind: "tool", onclick: () => this.bench.help() }));
+  make(label, command, picture) {
+    const node = button(picture ? "" : label, { name: command, picture, title: label, kind: "tool",
+      onclick: (event) => { this.bench.run[command](); this.back(event); } });
+    this.nodes.set(command, { node, label });
+    return node;
   }
 
-  press(event, command) {
-    this.bench.run[command]();
-    this.back(event);
+  // Hints with the keys as they are now.
+  relabel() {
+    for (const [command, { node, label }] of this.nodes) {
+      const hint = this.bench.bindings.hint(command);
+      node.title = hint ? `${label} (${hint})` : label;
+      node.setAttribute("aria-label", node.title);
+    }
+    this.bench.rail?.relabel();
+  }
+
+  togglePopover() {
+    this.popover.hidden = !this.popover.hidden;
+    this.light.setAttribute("aria-expanded", String(!this.popover.hidden));
+    if (!this.popover.hidden) this.sliders[0].focus();
   }
 
   // After a click with the mouse the keys go to the stage again.
@@ -52,12 +62,19 @@ export class Toolbar {
   }
 
   draw() {
-    const { tool } = this.bench.tools;
-    for (const name of ["select", "box", "polygon"]) this[name].setAttribute("aria-pressed", String(tool === name));
-    this.hide.setAttribute("aria-pressed", String(this.bench.hidden));
+    const { light, hidden } = this.bench;
+    const pressed = (name, on) => this.nodes.get(name).node.setAttribute("aria-pressed", String(on));
+    pressed("hide", hidden);
+    pressed("difference", light.difference);
+    this.light.setAttribute("aria-pressed", String(light.values.brightness !== 1 || light.values.contrast !== 1));
+    for (const slider of this.sliders) slider.value = light.values[slider.dataset.light];
+    this.drawScale();
+    this.drawStatus();
+  }
+
+  drawScale() {
     const text = `${Math.round(this.bench.canvas.scale * 100)} %`;
     if (this.scale.textContent !== text) this.scale.textContent = text;
-    this.drawStatus();
   }
 
   drawStatus() {
@@ -69,6 +86,7 @@ export class Toolbar {
 
   say(text, kind = "") {
     this.message.textContent = text;
+    this.message.title = text;
     this.message.dataset.kind = kind;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => (this.message.textContent = ""), kind === "bad" ? SAY_MS * 3 : SAY_MS);

@@ -1,204 +1,176 @@
-// What the pointer does on the stage: select, pan, move, resize, drag and insert vertices, draw boxes and polygons.
+// The tool in hand. Pointer and keyboard come together here as points of the frame; what a tool makes of them
+// stands in its own module. A tool may have: down, drag, up, hover, tap, finish, back, cancel, leave, busy.
 
-import { copyMask, maskBox, moveBox, moveMask, normalBox, resizeBox, rings, round, sameBox, scaleMask, clamp }
-  from "./geometry.js";
+import { BoxTool, PolygonTool } from "./draw.js";
+import { BrushTool } from "./brush.js";
+import { MergeTool, SplitTool } from "./join.js";
+import { SegmentTool } from "./segment.js";
+import { SelectTool } from "./select.js";
+import { clamp, round } from "./geometry.js";
+import { Snap } from "./snap.js";
 
 const CLICK = 3; // screen pixels that still count as a click
-const CLOSE = 10;
-const SMALLEST = 3; // a drawn box needs this many pixels of the frame on each side
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Tools {
-  // host: {frame(), label(id), selected(), select(id), shaped(label, fields), drawn(fields), toolChanged()}
   constructor(canvas, renderer, host) {
     this.canvas = canvas;
     this.renderer = renderer;
     this.host = host;
+    this.snap = new Snap();
+    this.table = {
+      select: new SelectTool(this), box: new BoxTool(this), polygon: new PolygonTool(this, "new"),
+      ring: new PolygonTool(this, "ring"), segment: new SegmentTool(this), brush: new BrushTool(this, 1),
+      eraser: new BrushTool(this, 0), split: new SplitTool(this), merge: new MergeTool(this),
+    };
     this.tool = "select";
     this.last = "box";
-    this.points = [];
-    this.drag = null;
-    const { svg } = canvas;
-    svg.addEventListener("pointerdown", (event) => this.down(event));
-    svg.addEventListener("pointermove", (event) => this.move(event));
-    svg.addEventListener("pointerup", (event) => this.up(event));
-    svg.addEventListener("pointercancel", () => this.cancel());
-    svg.addEventListener("contextmenu", (event) => this.menu(event));
+    this.cross = null; // where the keyboard points
+    this.held = null;
+    const { root } = canvas;
+    root.addEventListener("pointerdown", (event) => this.down(event));
+    root.addEventListener("pointermove", (event) => this.later(event));
+    root.addEventListener("pointerup", (event) => this.up(event));
+    root.addEventListener("pointercancel", () => this.cancel());
+    root.addEventListener("pointerleave", () => !this.held && this.active.leave?.());
+    root.addEventListener("contextmenu", (event) => this.menu(event));
+  }
+
+  get active() {
+    return this.table[this.tool];
+  }
+
+  // Whether something is drawn that is not stored yet.
+  get busy() {
+    return Boolean(this.active.busy);
   }
 
   use(tool) {
+    this.active.cancel?.();
     this.tool = tool;
-    if (tool !== "select") this.last = tool;
-    this.points = [];
-    this.drag = null;
+    if (!["select", "merge"].includes(tool)) this.last = tool;
+    this.held = null;
+    this.setCross(null);
     this.renderer.drawDraft(null);
     this.canvas.root.dataset.tool = tool;
+    this.active.begin?.();
     this.host.toolChanged();
   }
 
   // Whether there was something to cancel.
   cancel() {
-    const busy = this.tool !== "select" || this.drag !== null;
-    const dragged = this.drag?.label;
+    const busy = this.tool !== "select" || this.held !== null;
+    const dragged = this.held?.label;
     this.use("select");
     if (dragged) this.renderer.update(this.host.label(dragged.id));
     return busy;
   }
 
+  finish() {
+    return this.active.finish?.() ?? false;
+  }
+
+  takeBack() {
+    return this.active.back?.() ?? false;
+  }
+
+  // ---- the pointer ------------------------------------------------------------------------------------------
+
+  // Where an event is on the frame, inside it, in hundredths of a pixel.
   inside(event) {
-    const frame = this.host.frame();
-    const [x, y] = this.canvas.point(event);
-    return [clamp(round(x), 0, frame.width), clamp(round(y), 0, frame.height)];
+    return this.within(this.canvas.point(event));
+  }
+
+  within([x, y]) {
+    const { width, height } = this.host.frame();
+    return [clamp(round(x), 0, width), clamp(round(y), 0, height)];
+  }
+
+  snapped(point) {
+    return this.within(this.snap.point(point, this.canvas.scale));
+  }
+
+  gather(except) {
+    this.snap.gather(this.host.frame().labels, except);
   }
 
   down(event) {
+    if (event.target.closest?.(".stage-badge")) return;
     this.canvas.root.focus({ preventScroll: true });
-    if (!this.host.frame() || event.button > 1) return;
+    if (!this.host.frame() || this.held || event.button > (this.active.secondary ? 2 : 1)) return;
     event.preventDefault();
-    this.canvas.svg.setPointerCapture(event.pointerId);
-    const start = { screen: [event.clientX, event.clientY], at: this.canvas.point(event), moved: false };
-    if (event.button === 1) this.drag = { ...start, kind: "pan" };
-    else if (this.tool === "box") this.drag = { ...start, kind: "draw", from: this.inside(event) };
-    else if (this.tool === "polygon") this.drag = { ...start, kind: "point" };
-    else this.drag = { ...start, ...this.grab(event) };
+    this.canvas.root.setPointerCapture(event.pointerId);
+    this.setCross(null);
+    const here = [event.clientX, event.clientY];
+    this.held = { screen: here, last: here, at: this.canvas.point(event), moved: false,
+      secondary: event.button === 2 || (event.button === 0 && event.shiftKey) };
+    if (event.button === 1) this.held.kind = "pan";
+    else this.active.down?.(this.held, event);
   }
 
-  // What lies under the pointer, as the kind of drag that begins there.
-  grab(event) {
-    const role = event.target.dataset?.role;
-    const label = this.host.label(this.host.selected());
-    const { ring, index, side } = event.target.dataset ?? {};
-    if (role === "side" && label) return { kind: "resize", label, side };
-    if (role === "vertex" && label) {
-      if (event.altKey) {
-        this.removeVertex(label, Number(ring), Number(index));
-        return { kind: "none" };
-      }
-      return { kind: "vertex", label, ring: Number(ring), index: Number(index), mask: copyMask(label.mask) };
-    }
-    if (role === "middle" && label) {
-      const mask = copyMask(label.mask);
-      rings(mask)[Number(ring)].splice(Number(index) + 1, 0, this.inside(event));
-      return { kind: "vertex", label, ring: Number(ring), index: Number(index) + 1, mask };
-    }
-    const id = event.target.closest?.("[data-id]")?.dataset.id;
-    if (id && id === label?.id) return { kind: "move", label };
-    return { kind: "pan", hit: id ?? null, click: true };
+  // At most once a frame: a mouse tells its place up to a thousand times a second.
+  later(event) {
+    this.latest = event;
+    this.ticket ??= requestAnimationFrame(() => this.moveNow());
   }
 
-  move(event) {
-    if (this.tool === "polygon" && this.points.length && !this.drag) {
-      this.renderer.drawDraft({ points: this.points, pointer: this.inside(event) });
+  moveNow() {
+    cancelAnimationFrame(this.ticket);
+    const event = this.latest;
+    this.ticket = this.latest = null;
+    if (!event || !this.host.frame()) return;
+    const drag = this.held;
+    if (!drag) {
+      this.active.hover?.(this.inside(event), event);
+      return;
     }
-    const drag = this.drag;
-    if (!drag) return;
     const distance = Math.hypot(event.clientX - drag.screen[0], event.clientY - drag.screen[1]);
     if (!drag.moved && distance < CLICK) return;
     drag.moved = true;
     if (drag.kind === "pan") {
-      this.canvas.panBy(event.movementX, event.movementY);
-    } else if (drag.kind === "draw") {
-      this.renderer.drawDraft({ box: [...drag.from, ...this.inside(event)] });
-    } else if (drag.label) {
-      drag.shape = this.shape(drag, event);
-      this.renderer.update({ ...drag.label, ...drag.shape });
-    }
-  }
-
-  shape(drag, event) {
-    const { width, height } = this.host.frame();
-    const { label } = drag;
-    const [x, y] = this.canvas.point(event);
-    if (drag.kind === "move") {
-      const moved = moveBox(label.bbox_xyxy, x - drag.at[0], y - drag.at[1], width, height);
-      return { bbox_xyxy: moved.box, ...(label.mask ? { mask: moveMask(label.mask, moved.dx, moved.dy) } : {}) };
-    }
-    if (drag.kind === "resize") {
-      const box = resizeBox(label.bbox_xyxy, drag.side, x, y, width, height);
-      return { bbox_xyxy: box, ...(label.mask ? { mask: scaleMask(label.mask, label.bbox_xyxy, box) } : {}) };
-    }
-    const mask = copyMask(drag.mask);
-    rings(mask)[drag.ring][drag.index] = this.inside(event);
-    return { mask, bbox_xyxy: normalBox(maskBox(mask), width, height) };
+      this.canvas.panBy(event.clientX - drag.last[0], event.clientY - drag.last[1]);
+      drag.last = [event.clientX, event.clientY];
+    } else this.active.drag?.(drag, event);
   }
 
   up(event) {
-    const drag = this.drag;
-    this.drag = null;
-    if (!drag) return;
-    if (drag.kind === "point") {
-      if (!drag.moved) this.addPoint(event);
-    } else if (drag.kind === "draw") {
-      this.finishBox(drag, event);
-    } else if (drag.kind === "pan") {
-      if (drag.click && !drag.moved) this.host.select(drag.hit);
-    } else if (drag.shape) {
-      const changed = !sameBox(drag.shape.bbox_xyxy, drag.label.bbox_xyxy) || drag.kind === "vertex";
-      if (changed) this.host.shaped(drag.label, drag.shape);
-    } else if (drag.kind === "move") {
-      this.host.select(this.below(event, drag.label.id));
+    if (this.latest) {
+      this.latest = event;
+      this.moveNow();
     }
-  }
-
-  // A click on the selected label goes on to the one below it, so that nested labels can all be reached.
-  below(event, id) {
-    const bounds = this.canvas.svg.getRootNode().elementsFromPoint(event.clientX, event.clientY);
-    const ids = [...new Set(bounds.map((node) => node.closest?.("[data-id]")?.dataset.id).filter(Boolean))];
-    return ids[(ids.indexOf(id) + 1) % ids.length] ?? id;
-  }
-
-  finishBox(drag, event) {
-    const { width, height } = this.host.frame();
-    const raw = [...drag.from, ...this.inside(event)];
-    this.renderer.drawDraft(null);
-    if (Math.abs(raw[2] - raw[0]) < SMALLEST || Math.abs(raw[3] - raw[1]) < SMALLEST) return;
-    this.use("select");
-    this.host.drawn({ bbox_xyxy: normalBox(raw, width, height) });
-  }
-
-  addPoint(event) {
-    const point = this.inside(event);
-    const first = this.points[0];
-    if (first && this.points.length > 2) {
-      const near = Math.hypot(point[0] - first[0], point[1] - first[1]) * this.canvas.scale < CLOSE;
-      if (near) {
-        this.closePolygon();
-        return;
-      }
-    }
-    this.points.push(point);
-    this.renderer.drawDraft({ points: this.points, pointer: point });
-  }
-
-  // Enter, or a click on the first point.
-  closePolygon() {
-    if (this.tool !== "polygon" || this.points.length < 3) return false;
-    const { width, height } = this.host.frame();
-    const mask = { polygons: [{ exterior: this.points }] };
-    this.use("select");
-    this.host.drawn({ mask, bbox_xyxy: normalBox(maskBox(mask), width, height) });
-    return true;
-  }
-
-  takeBackPoint() {
-    if (this.tool !== "polygon" || !this.points.length) return false;
-    this.points.pop();
-    this.renderer.drawDraft({ points: this.points });
-    return true;
+    const drag = this.held;
+    this.held = null;
+    if (drag && (drag.kind !== "pan" || drag.click)) this.active.up?.(drag, event);
   }
 
   menu(event) {
     event.preventDefault();
-    const { role, ring, index } = event.target.dataset ?? {};
-    const label = this.host.label(this.host.selected());
-    if (role === "vertex" && label) this.removeVertex(label, Number(ring), Number(index));
+    this.active.menu?.(event);
   }
 
-  removeVertex(label, ring, index) {
-    const mask = copyMask(label.mask);
-    const points = rings(mask)[ring];
-    if (points.length <= 3) return;
-    points.splice(index, 1);
-    const { width, height } = this.host.frame();
-    this.host.shaped(label, { mask, bbox_xyxy: normalBox(maskBox(mask), width, height) });
+  // ---- the keyboard -----------------------------------------------------------------------------------------
+
+  setCross(point) {
+    this.cross = point;
+    this.renderer.drawCross(point);
+  }
+
+  // Arrows and Enter while a tool is in hand; true when the key was meant for it.
+  key(event) {
+    if (this.tool === "select" || !this.host.frame() || event.ctrlKey || event.metaKey || event.altKey) return false;
+    const way = ARROWS[event.key];
+    if (way && this.active.tap) {
+      const step = event.shiftKey ? 10 : 1;
+      const from = this.cross ?? this.canvas.middle();
+      this.setCross(this.within(this.cross ? from.map((value, i) => value + way[i] * step) : from));
+      this.canvas.reveal(this.cross);
+      this.active.hover?.(this.cross);
+      return true;
+    }
+    if (event.key !== "Enter") return false;
+    if (!this.cross || !this.active.tap) return this.finish();
+    this.gather();
+    this.active.tap(this.snapped(this.cross), event.shiftKey);
+    return true;
   }
 }

@@ -1,13 +1,19 @@
 // The controller: items to go through, the frame on the stage, what the keys and buttons do.
 
+import { Assist } from "./assist.js";
 import { Canvas } from "./canvas.js";
-import { h, randomId } from "./dom.js";
-import { moveBox, moveMask, normalBox, scaleMask } from "./geometry.js";
-import { helpOverlay } from "./help.js";
+import { commands } from "./commands.js";
+import { h } from "./dom.js";
+import { Edits } from "./edits.js";
+import { Help } from "./help.js";
 import { prefetch } from "./images.js";
 import { Items } from "./items.js";
 import { bindKeys } from "./input.js";
+import { Bindings } from "./keys.js";
+import { Layers } from "./layers.js";
+import { Light } from "./light.js";
 import { Panel } from "./panel.js";
+import { Rail } from "./rail.js";
 import { Renderer } from "./render.js";
 import { Session } from "./session.js";
 import { Sync } from "./sync.js";
@@ -20,19 +26,26 @@ export class Workbench {
   constructor(data) {
     this.data = data;
     this.selection = null;
+    this.handle = null; // of the selected label, for the keyboard: {side} or {ring, index}
     this.hidden = false;
     this.grouped = true;
-    this.clip = null;
+    this.bindings = new Bindings(data.reviewer);
     this.session = new Session(data.project, () => this.changed());
     this.items = new Items();
-    this.canvas = new Canvas(() => this.draw());
-    this.renderer = new Renderer(this.canvas.layer);
+    this.canvas = new Canvas(() => this.viewed());
+    this.renderer = new Renderer(this.canvas);
+    this.assist = new Assist(this, (state, text) => this.canvas.say(state, text));
+    this.edits = new Edits(this);
+    this.layers = new Layers(this);
+    this.light = new Light(this);
     this.tools = new Tools(this.canvas, this.renderer, this.toolHost());
+    this.run = commands(this);
     this.toolbar = new Toolbar(this);
+    this.rail = new Rail(this);
     this.panel = new Panel(this);
     this.sync = new Sync(this);
     this.root = h("div", { class: "workbench", "data-mode": data.mode },
-      this.toolbar.root, h("div", { class: "main" }, this.canvas.root, this.panel.root));
+      this.toolbar.root, h("div", { class: "main" }, this.rail.root, this.canvas.root, this.panel.root));
   }
 
   attach(parent) {
@@ -102,6 +115,8 @@ export class Workbench {
     const { item } = this;
     this.tools.use("select");
     this.selection = item?.issue?.annotation_id ?? item?.select ?? null;
+    this.handle = null;
+    this.layers.marked = null;
     this.sync.moved();
     this.panel.draw();
     this.toolbar.draw();
@@ -115,11 +130,15 @@ export class Workbench {
     this.shownFrame = frame.id;
     if (this.place()) this.canvas.zoomTo(this.place());
     else this.canvas.fit();
+    this.draw();
     this.root.dataset.frame = frame.id;
     this.root.dataset.item = item.key;
     // What `curate bench ui` and a browser's own profiler go by.
     performance.clearMarks(ITEM_MARK);
     performance.mark(ITEM_MARK, { detail: item.key });
+    this.layers.load();
+    this.light.moved();
+    this.assist.moved();
     prefetch(this.items.ahead(2).map((next) => this.session.frame(next.frame_id)?.url).filter(Boolean));
   }
 
@@ -131,6 +150,13 @@ export class Workbench {
     this.draw();
     this.panel.draw();
     this.toolbar.draw();
+    this.rail.draw();
+  }
+
+  // Only the view moved: nothing is built anew.
+  viewed() {
+    this.renderer.rescale(this.canvas.scale);
+    this.toolbar?.drawScale();
   }
 
   changed() {
@@ -139,7 +165,6 @@ export class Workbench {
   }
 
   draw() {
-    this.toolbar?.draw();
     const { frame, issue } = this;
     if (!frame || this.canvas.shown !== frame.url) return;
     const open = issue && !this.decision(issue.id);
@@ -149,6 +174,7 @@ export class Workbench {
       subject: issue?.annotation_id, place: issue?.bbox_xyxy,
       fate: open ? issue.proposal.kind : null,
       rename: open && issue.proposal.kind === "relabel" ? issue.proposal.label : null,
+      handle: this.handle, ghosts: this.layers.visible(), marked: this.layers.marked,
       colors: (name) => this.color(name),
     });
   }
@@ -167,7 +193,13 @@ export class Workbench {
 
   select(id) {
     this.selection = id;
+    this.handle = null;
+    this.layers.marked = null;
     this.refresh();
+    const { selected, frame } = this;
+    if (!selected) return;
+    const place = frame.labels.indexOf(selected) + 1;
+    this.canvas.describe(`${selected.label}, ${this.panel.notes(selected)}, ${place} of ${frame.labels.length}`);
   }
 
   // ---- moving on --------------------------------------------------------------------------------------------
@@ -187,7 +219,12 @@ export class Workbench {
   // ---- decisions --------------------------------------------------------------------------------------------
 
   push(operation, text) {
-    return this.session.push({ frame_id: this.frame.id, source: this.data.source, text, ...operation });
+    return this.pushAll([operation], text)[0];
+  }
+
+  pushAll(operations, text) {
+    const shared = { frame_id: this.frame.id, source: this.data.source, text };
+    return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text);
   }
 
   // A verdict on the open issue; with its group when that is switched on.
@@ -212,7 +249,10 @@ export class Workbench {
 
   keep() {
     if (this.verdict("keep", "kept as it is")) this.advance();
-    else if (this.data.mode !== "queue") this.step(1);
+    else if (this.data.mode !== "queue") {
+      if (this.frame && !this.frame.seen) this.push({ kind: "seen" }, `${this.frame.name} looked at`);
+      this.step(1);
+    }
   }
 
   skip() {
@@ -221,7 +261,7 @@ export class Workbench {
 
   // What was drawn or dragged is stored already; this only goes on, or says that nothing was changed.
   submit() {
-    if (this.tools.closePolygon()) return;
+    if (this.tools.tool !== "select" && this.tools.finish()) return;
     if (this.data.mode !== "queue") this.step(1);
     else if (!this.issue || this.decision(this.issue.id)) this.advance();
     else this.toolbar.say("Nothing was changed yet: drag or draw, or keep with Space.");
@@ -234,103 +274,35 @@ export class Workbench {
     else this.push({ kind: "exclude_frame" }, issue ? "frame excluded" : `${frame.name} excluded`);
   }
 
-  // On the issue's own label this is the verdict and goes on; on another label it is a free change.
-  remove() {
-    if (this.tools.takeBackPoint()) return;
-    const { selected } = this;
-    if (!selected) {
-      this.toolbar.say("Select a label first: click it, or press Tab.");
-      return;
-    }
-    if (selected.id === this.issue?.annotation_id && this.verdict("delete_label", "label deleted")) {
-      this.advance();
-      return;
-    }
-    this.selection = null;
-    this.push({ kind: "delete_label", annotation_id: selected.id }, `${selected.label} deleted`);
-  }
-
-  classify(index) {
-    const name = this.data.classes[index]?.name;
-    if (!name) return;
-    this.drawAs = name;
-    const { selected } = this;
-    if (!selected) {
-      this.toolbar.say(`New labels: ${name}`);
-      this.panel.draw();
-      return;
-    }
-    if (selected.label === name) return;
-    if (selected.id === this.issue?.annotation_id && this.verdict("relabel", `now ${name}`,
-      { label: name })) this.advance();
-    else this.push({ kind: "relabel", annotation_id: selected.id, label: name }, `now ${name}`);
-  }
-
-  toggle(flag) {
-    const { selected } = this;
-    if (!selected) return;
-    this.push({ kind: "edit", annotation_id: selected.id, flags: { [flag]: !selected[flag] } },
-      `${flag}: ${selected[flag] ? "off" : "on"}`);
-  }
-
   toolHost() {
+    const { edits } = this;
     return {
       frame: () => this.frame,
       label: (id) => this.label(id),
       selected: () => this.selection,
       select: (id) => this.select(id),
-      toolChanged: () => this.toolbar.draw(),
-      shaped: (label, shape) => this.shaped(label, shape),
-      drawn: (shape) => this.drawn(shape),
+      mark: (key) => this.layers.mark(key),
+      takeHandle: (handle) => { this.handle = handle; },
+      color: (label) => this.color(label?.label ?? this.drawAs ?? this.data.classes[0].name),
+      say: (text, kind) => this.toolbar.say(text, kind),
+      assist: this.assist,
+      toolChanged: () => this.rail?.draw(),
+      shaped: (label, shape) => edits.shaped(label, shape),
+      drawn: (shape) => edits.drawn(shape),
+      ring: (points) => edits.ring(points),
+      removePoint: (label, handle) => edits.removePoint(label, handle),
+      split: (from, to) => edits.split(from, to),
+      merge: (into, other) => edits.merge(into, other),
     };
   }
 
-  shaped(label, shape) {
-    const alone = { group: false };
-    if (label.id === this.issue?.annotation_id && this.verdict("edit", "edited by hand", shape, alone)) return;
-    this.push({ kind: "edit", annotation_id: label.id, ...shape }, `${label.label} changed`);
-  }
-
-  drawn(shape) {
-    const { issue } = this;
-    const name = this.drawAs ?? issue?.proposal?.label ?? issue?.label ?? this.data.classes[0].name;
-    const fields = { kind: "add", annotation_id: randomId(), label: name, ...shape };
-    this.selection = fields.annotation_id;
-    if (issue?.type === "missing" && this.verdict("add", "drawn by hand", fields, { group: false })) return;
-    this.push(fields, `${name} added`);
-  }
-
-  nudge([dx, dy], stretch) {
-    const { selected, frame } = this;
-    if (!selected) return;
-    const [x1, y1, x2, y2] = selected.bbox_xyxy;
-    if (stretch) {
-      const box = normalBox([x1, y1, x2 + dx, y2 + dy], frame.width, frame.height);
-      this.shaped(selected, { bbox_xyxy: box,
-        ...(selected.mask ? { mask: scaleMask(selected.mask, selected.bbox_xyxy, box) } : {}) });
-      return;
-    }
-    const moved = moveBox(selected.bbox_xyxy, dx, dy, frame.width, frame.height);
-    this.shaped(selected, { bbox_xyxy: moved.box,
-      ...(selected.mask ? { mask: moveMask(selected.mask, moved.dx, moved.dy) } : {}) });
-  }
-
-  paste() {
-    if (!this.clip || !this.frame) return;
-    const { label, mask, ...rest } = this.clip;
-    const flags = Object.fromEntries(["occluded", "difficult", "ignore"].filter((f) => rest[f]).map((f) => [f, true]));
-    const id = randomId();
-    this.selection = id;
-    this.push({ kind: "add", annotation_id: id, label, bbox_xyxy: rest.bbox_xyxy,
-      ...(mask ? { mask } : {}), ...(Object.keys(flags).length ? { flags } : {}) }, `${label} pasted`);
-  }
-
   undo() {
-    const operation = this.session.undo();
-    if (operation) {
+    const step = this.session.undo();
+    if (step) {
+      const { operation } = step;
       if (operation.closes) this.items.goTo((item) => item.issue?.id === operation.closes);
       else this.items.goTo((item) => item.frame_id === operation.frame_id);
-      this.toolbar.say(`Undone: ${operation.text}`);
+      this.toolbar.say(`Undone: ${step.text}`);
       this.open();
     } else if (this.data.undoable) {
       this.session.undoEarlier();
@@ -349,9 +321,12 @@ export class Workbench {
   }
 
   redo() {
-    const operation = this.session.redo();
-    this.toolbar.say(operation ? `Done again: ${operation.text}` : "There is nothing to redo.");
-    if (operation?.closes) this.advance();
+    const step = this.session.redo();
+    this.toolbar.say(step ? `Done again: ${step.text}` : "There is nothing to redo.");
+    if (!step) return;
+    if (step.operation.closes) this.advance();
+    else if (step.operation.frame_id !== this.frame?.id
+      && this.items.goTo((item) => item.frame_id === step.operation.frame_id)) this.open();
   }
 
   cycle(direction) {
@@ -374,12 +349,13 @@ export class Workbench {
 
   help() {
     if (this.overlay) {
-      this.overlay.remove();
+      this.overlay.root.remove();
       this.overlay = null;
       this.canvas.root.focus({ preventScroll: true });
       return;
     }
-    this.overlay = helpOverlay(() => this.help());
-    this.root.append(this.overlay);
+    this.overlay = new Help(this);
+    this.root.append(this.overlay.root);
+    this.overlay.root.querySelector('[data-action="close-help"]').focus({ preventScroll: true });
   }
 }

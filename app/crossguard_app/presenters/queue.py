@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crossguard_app.presenters.layers import layer_choices
 from crossguard_app.presenters.shapes import class_colors, frame_values, mask_values
 from crossguard_app.presenters.sync import SyncResult
 from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
+from crossguard_app.resources import assist_url
 from curate.annotations import Issue, IssueState, IssueType
 from curate.errors import NotFoundError
 from curate.store import Store
@@ -86,7 +88,10 @@ def editor_base(project: Project, sync: SyncResult, reviewer: str, source: str) 
     colors = class_colors(project.config.classes)
     return {
         "project": str(project.root),
+        "reviewer": reviewer,
         "source": source,
+        "assist": assist_url(),
+        "layers": layer_choices(project, source),
         "classes": [{"name": name, "color": color} for name, color in colors.items()],
         "acks": {"client": sync.client, "sequence": sync.acknowledged},
         "refused": [{"id": entry.id, "message": entry.message} for entry in sync.refused],

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from crossguard_app.resources import image_url
+from crossguard_app.resources import assist_token, image_url
 from curate.annotations import Annotation, Frame, Mask, Rle
 from curate.geometry.polygons import mask_to_polygons
 from curate.geometry.rle import rle_to_mask
 from curate.store.serialize import mask_to_dict
+from curate.workflows.coverage import looked_at
 from curate.workflows.project import Project
 
 __all__ = ["PALETTE", "class_colors", "frame_values", "label_values", "mask_values", "when_taken"]
@@ -29,6 +30,8 @@ PALETTE = (
     "#9fb6ff",
 )
 """Bright enough for dark video; green is left to proposals."""
+_FOLLOWING = 10
+"""Later frames that a label can be propagated to at once."""
 _TRACE_TOLERANCE = 0.7
 """Pixels by which a run-length mask is simplified for the editor: few enough points to drag."""
 
@@ -78,6 +81,7 @@ def frame_values(project: Project, frame_ids: Iterable[str], source: str) -> dic
     labels: dict[str, list[Annotation]] = {frame_id: [] for frame_id in ids}
     for annotation in project.store.annotations(source=source, frame_ids=ids):
         labels[annotation.frame_id].append(annotation)
+    seen = looked_at(project, source, ids)
     return {
         frame.id: {
             "id": frame.id,
@@ -86,6 +90,9 @@ def frame_values(project: Project, frame_ids: Iterable[str], source: str) -> dic
             "width": frame.width,
             "height": frame.height,
             "excluded": frame.excluded,
+            "seen": frame.id in seen,
+            "token": assist_token(project, frame.id),
+            "following": project.store.frames_after(frame.id, _FOLLOWING),
             "facts": [["Recording", frame.clip], ["Time", when_taken(frame)], ["Labels of", source]],
             "labels": [label_values(annotation) for annotation in labels[frame.id]],
         }

@@ -1,0 +1,142 @@
+// What another source says about the frame, over its labels: a detector, a trained run, other labels. Each shape
+// can be accepted alone, or all that are sure enough.
+
+import { randomId } from "./dom.js";
+import { overlap } from "./geometry.js";
+
+const SAME = 0.7; // IoU from which on a shape says what a label of its class says already
+const KEEP = 40;
+
+export class Layers {
+  constructor(bench) {
+    this.bench = bench;
+    this.storage = `crossguard:layer:${bench.data.project}`;
+    this.shown = false;
+    this.key = null;
+    this.least = 0.3;
+    this.marked = null;
+    this.state = "";
+    this.shapes = new Map(); // "frame layer" -> shapes as they came
+    try {
+      Object.assign(this, JSON.parse(localStorage.getItem(this.storage) ?? "{}"));
+    } catch {
+      // Forbidden or damaged: the beginning serves.
+    }
+  }
+
+  get choices() {
+    return this.bench.data.layers;
+  }
+
+  // The chosen layer, while there is one of that name.
+  get choice() {
+    return this.choices.find((entry) => entry.key === this.key) ?? this.choices[0] ?? null;
+  }
+
+  save() {
+    try {
+      localStorage.setItem(this.storage, JSON.stringify({ shown: this.shown, key: this.key, least: this.least }));
+    } catch {
+      // Then it is as at first on the next visit.
+    }
+  }
+
+  change(fields) {
+    Object.assign(this, fields);
+    this.marked = null;
+    this.save();
+    this.load();
+    this.bench.refresh();
+  }
+
+  toggle() {
+    this.change({ shown: !this.shown });
+    this.bench.toolbar.say(this.shown ? `Shown: ${this.choice?.name ?? "nothing"}` : "Suggestions hidden");
+  }
+
+  threshold(value) {
+    this.change({ least: Math.min(0.95, Math.max(0.05, Math.round(value * 100) / 100)), shown: true });
+    this.bench.toolbar.say(`Suggestions from ${Math.round(this.least * 100)} % on`);
+  }
+
+  // Fetches the layer of the frame on the stage, unless it is here.
+  async load() {
+    const { frame } = this.bench;
+    const { choice } = this;
+    if (!this.shown || !choice || !frame) return;
+    const key = `${frame.id} ${choice.key}`;
+    if (this.shapes.has(key)) return;
+    this.shapes.set(key, []);
+    this.state = "loading";
+    try {
+      const { shapes } = await this.bench.assist.ask(...request(choice, frame));
+      this.shapes.set(key, shapes.map((shape, index) => ({ ...shape, key: String(index) })));
+      this.state = "";
+    } catch (error) {
+      this.shapes.delete(key);
+      this.state = error.message;
+    }
+    while (this.shapes.size > KEEP) this.shapes.delete(this.shapes.keys().next().value);
+    if (this.bench.frame?.id === frame.id) this.bench.refresh();
+  }
+
+  // What is sure enough and not labelled already.
+  visible() {
+    const { frame } = this.bench;
+    if (!this.shown || !frame || !this.choice) return [];
+    const all = this.shapes.get(`${frame.id} ${this.choice.key}`) ?? [];
+    return all.filter((shape) => (shape.score ?? 1) >= this.least && !frame.labels.some((label) =>
+      label.label === shape.label && overlap(label.bbox_xyxy, shape.bbox_xyxy) >= SAME));
+  }
+
+  mark(key) {
+    this.marked = key;
+    if (key !== null) this.bench.selection = null;
+    this.bench.refresh();
+  }
+
+  step(direction) {
+    const shapes = this.visible();
+    if (!shapes.length) {
+      this.bench.toolbar.say(this.shown ? "There is no suggestion here." : "Show suggestions first (L).");
+      return;
+    }
+    const at = shapes.findIndex((shape) => shape.key === this.marked);
+    const start = at < 0 && direction < 0 ? 0 : at;
+    const next = shapes[(start + direction + shapes.length) % shapes.length];
+    this.mark(next.key);
+    this.bench.canvas.reveal([(next.bbox_xyxy[0] + next.bbox_xyxy[2]) / 2, (next.bbox_xyxy[1] + next.bbox_xyxy[3]) / 2]);
+    this.bench.toolbar.say(`Suggestion: ${next.label}`);
+  }
+
+  accept() {
+    const shape = this.visible().find((entry) => entry.key === this.marked);
+    if (shape) this.take([shape]);
+    else this.step(1);
+  }
+
+  acceptAll() {
+    this.take(this.visible());
+  }
+
+  take(shapes) {
+    const { bench } = this;
+    const known = shapes.filter((shape) => bench.data.classes.some((entry) => entry.name === shape.label));
+    if (!known.length) {
+      bench.toolbar.say("There is no suggestion to accept.");
+      return;
+    }
+    const operations = known.map((shape) => ({ kind: "add", annotation_id: randomId(), label: shape.label,
+      bbox_xyxy: shape.bbox_xyxy, ...(shape.mask ? { mask: shape.mask } : {}) }));
+    this.marked = null;
+    if (operations.length === 1) bench.selection = operations[0].annotation_id;
+    const text = operations.length === 1 ? `${known[0].label} accepted` : `${operations.length} suggestions accepted`;
+    bench.pushAll(operations, text);
+    bench.toolbar.say(text);
+  }
+}
+
+function request(choice, frame) {
+  const [kind, name] = [choice.key.slice(0, choice.key.indexOf(":")), choice.key.slice(choice.key.indexOf(":") + 1)];
+  return kind === "run" ? ["detect", frame, { run: name }] : ["layer", frame, { source: name }];
+}
