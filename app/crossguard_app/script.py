@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import streamlit as st
 
 from crossguard_app.resources import current_project
 from crossguard_app.state import ask_reviewer
-from crossguard_app.views import embedding, frames, overview, queue, training, versions
+from crossguard_app.views import (
+    coverage,
+    embedding,
+    frames,
+    overview,
+    queue,
+    scene,
+    training,
+    versions,
+)
 from curate.errors import CurateError
 
+_log = logging.getLogger("crossguard")
 _HERE = Path(__file__).parent
 _ICON = _HERE / "assets" / "icon.png"
 _LOGO = _HERE / "assets" / "logo.svg"
 _SECTIONS = {
     "": ("overview",),
     "Review": ("queue", "frames", "map"),
+    "Site": ("scene", "coverage"),
     "Detector": ("train", "versions"),
 }
 
@@ -34,6 +46,10 @@ def _navigate() -> None:
             frames.page, title="Frames and labels", icon=":material/photo_library:", url_path="frames"
         ),
         "map": st.Page(embedding.page, title="Embedding map", icon=":material/scatter_plot:", url_path="map"),
+        "scene": st.Page(scene.page, title="Scene", icon=":material/landscape:", url_path="scene"),
+        "coverage": st.Page(
+            coverage.page, title="Coverage", icon=":material/grid_view:", url_path="coverage"
+        ),
         "train": st.Page(
             training.page, title="Train and compare", icon=":material/model_training:", url_path="train"
         ),
@@ -50,6 +66,13 @@ def _navigate() -> None:
     except CurateError as error:
         st.error("This page cannot be shown.", icon=":material/error:")
         st.text(str(error))
+    except Exception as error:
+        # A fault of ours: the page says so in words, the log of the server has the details.
+        _log.exception("page %s", chosen.url_path)
+        st.error("Something went wrong in Crossguard itself; no label was lost.", icon=":material/error:")
+        st.text(f"{type(error).__name__}: {error}\nThe server's output has the details.")
+        if st.button("Try again", icon=":material/refresh:"):
+            st.rerun()
 
 
 def main() -> None:

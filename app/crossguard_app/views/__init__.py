@@ -1,5 +1,23 @@
 """The pages."""
 
-from crossguard_app.views import embedding, frames, overview, queue, training, versions
+from crossguard_app.views import (
+    coverage,
+    embedding,
+    frames,
+    overview,
+    queue,
+    scene,
+    training,
+    versions,
+)
 
-__all__ = ["embedding", "frames", "overview", "queue", "training", "versions"]
+__all__ = [
+    "coverage",
+    "embedding",
+    "frames",
+    "overview",
+    "queue",
+    "scene",
+    "training",
+    "versions",
+]
