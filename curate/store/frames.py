@@ -149,6 +149,11 @@ class FrameStore(StoreBase):
                 raise NotFoundError("no frame has this name", item=f"frame {name}")
             return self.frame(found[name])
 
+    def frame_ids_by_name(self, names: Iterable[str]) -> dict[str, str]:
+        """Name or alias -> frame id, of those that are known."""
+        with self._read() as connection:
+            return _ids_by_name(connection, set(names))
+
     def frame_aliases(self) -> dict[str, str]:
         """Alias -> frame id, of all frames that came under several names."""
         with self._read() as connection:

@@ -39,11 +39,17 @@ class ResultStore(StoreBase):
         with self._read() as connection:
             return {row.key: Artifact(*row) for row in connection.execute(query)}
 
-    def artifact_keys(self, stage: str) -> set[str]:
-        """The keys of everything that a stage made."""
+    def artifact_keys(self, stage: str, among: Iterable[str] | None = None) -> set[str]:
+        """The keys of what a stage made, all of them or those among the given ones."""
         table = schema.artifacts
+        query = sa.select(table.c.key).where(table.c.stage == stage)
         with self._read() as connection:
-            return set(connection.execute(sa.select(table.c.key).where(table.c.stage == stage)).scalars())
+            if among is None:
+                return set(connection.execute(query).scalars())
+            found: set[str] = set()
+            for chunk in chunked(sorted(set(among))):
+                found.update(connection.execute(query.where(table.c.key.in_(chunk))).scalars())
+        return found
 
     def put_artifacts(self, artifacts: Iterable[Artifact]) -> None:
         """Note what was made; an artifact of the same stage and key gives way."""

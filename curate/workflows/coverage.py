@@ -16,7 +16,8 @@ def _stage(source: str) -> str:
 
 def mark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> None:
     """Note that a source has looked at these frames, whether it found anything or not."""
-    fresh = sorted(set(frame_ids) - project.store.artifact_keys(_stage(source)))
+    wanted = set(frame_ids)
+    fresh = sorted(wanted - project.store.artifact_keys(_stage(source), wanted))
     project.store.put_artifacts(Artifact(_stage(source), frame_id, "", "") for frame_id in fresh)
 
 
