@@ -115,7 +115,9 @@ def _markdown(rows: Sequence[StoreRow]) -> str:
         of = {row.frames: row for row in rows if row.call == name}
         if not of:
             continue
-        cells = [f"{of[size].seconds:.3g} s, {of[size].peak_mb:.0f} MB" if size in of else "" for size in sizes]
+        cells = [
+            f"{of[size].seconds:.3g} s, {of[size].peak_mb:.0f} MB" if size in of else "" for size in sizes
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {_slope(of)} | {_verdict(of)} |")
     return "\n".join(lines)
 
