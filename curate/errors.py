@@ -11,7 +11,8 @@ turns a `CurateError` into one clean line and exit code 1 (2 for wrong usage); a
     │   └── FormatError    a label file breaks its format
     ├── StoreError         the database refuses
     │   ├── NotFoundError  no such frame, label, issue, version or run
-    │   └── ConflictError  somebody changed it in the meantime
+    │   ├── ConflictError  somebody changed it in the meantime
+    │   └── AccessError    this person may not do it
     ├── ModelError         weights are missing or do not fit
     ├── TrainingError      training cannot go on (a NaN loss, no labels, ...)
     └── CompareError       two runs cannot be compared (unlike gold sets)
@@ -20,6 +21,7 @@ turns a `CurateError` into one clean line and exit code 1 (2 for wrong usage); a
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
     "CompareError",
     "ConfigError",
     "ConflictError",
@@ -88,6 +90,10 @@ class NotFoundError(StoreError):
 
 class ConflictError(StoreError):
     """Somebody changed the item in the meantime."""
+
+
+class AccessError(StoreError):
+    """This person may not do it, or is not who they say."""
 
 
 class ModelError(CurateError):

@@ -15,6 +15,7 @@ from curate import __version__
 from curate.cli import (
     app_cmd,
     bench_cmd,
+    db_cmd,
     demo_cmd,
     gold_cmd,
     ingest_cmd,
@@ -72,6 +73,7 @@ for module in (
     app_cmd,
     demo_cmd,
     bench_cmd,
+    db_cmd,
     work_cmd,
 ):
     module.register(app)

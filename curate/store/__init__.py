@@ -1,6 +1,10 @@
 """The store: frames, label revisions, issues, decisions, versions, runs and jobs in SQLite or PostgreSQL."""
 
+from curate.store.audit import AuditEntry
+from curate.store.backup import BACKUP_FILE, read_backup_head
+from curate.store.check import Finding
 from curate.store.decisions import DecisionTally
+from curate.store.leases import Lease, Opinion
 from curate.store.records import (
     Artifact,
     DecisionEffects,
@@ -27,13 +31,17 @@ from curate.store.records import (
 )
 from curate.store.results import pack_text
 from curate.store.store import Store
+from curate.store.users import Role, User
 
 __all__ = [
+    "BACKUP_FILE",
     "Artifact",
+    "AuditEntry",
     "DecisionEffects",
     "DecisionRecord",
     "DecisionTally",
     "EvaluationRecord",
+    "Finding",
     "FrameEffect",
     "GoldSet",
     "GoldState",
@@ -46,12 +54,17 @@ __all__ = [
     "JobState",
     "LabelEffect",
     "LabelHead",
+    "Lease",
+    "Opinion",
     "QuarantinedItem",
     "Revision",
+    "Role",
     "RunRecord",
     "SiteSettings",
     "SourceCount",
     "Store",
+    "User",
     "VersionRecord",
     "pack_text",
+    "read_backup_head",
 ]

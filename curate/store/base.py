@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,6 +31,27 @@ class StoreBase:
         self._engine = engine
         self._local = threading.local()
         self.where = where
+
+    @contextmanager
+    def acting(self, name: str) -> Iterator[None]:
+        """Changes that this thread makes inside the block are this person's, in the audit log."""
+        before = getattr(self._local, "actor", None)
+        self._local.actor = name
+        try:
+            yield
+        finally:
+            self._local.actor = before
+
+    @property
+    def actor(self) -> str:
+        """Who acts on this thread: what `acting` said, else the account that runs the program."""
+        name = getattr(self._local, "actor", None)
+        if name:
+            return str(name)
+        try:
+            return os.environ.get("CROSSGUARD_REVIEWER") or getpass.getuser()
+        except OSError:  # no such user in the password database
+            return "unknown"
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from curate.annotations import Decision, DecisionKind, IssueState, IssueType
 from curate.errors import NotFoundError, StoreError
 from curate.store import schema
+from curate.store.audit import write_audit
 from curate.store.base import StoreBase, dump_json
 from curate.store.records import DecisionEffects, DecisionRecord, FrameEffect, IssueEffect, LabelEffect
 from curate.store.serialize import decision_from_dict, decision_to_dict
@@ -51,6 +52,9 @@ class DecisionStore(StoreBase):
         with self.begin() as connection:
             insert = sa.insert(_table).values(**values).returning(_table.c.sequence)
             sequence = connection.execute(insert).scalar_one()
+            item = decision.issue_id or decision.annotation_id or decision.frame_id or ""
+            kind = f"decision.{decision.kind.value}"
+            write_audit(connection, decision.reviewer, kind, item, {"decision": decision.id})
         return DecisionRecord(sequence, decision, effects, None)
 
     def set_undone(self, decision_id: str, undone_by: str | None) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from curate.annotations import Frame
 from curate.errors import ConflictError, NotFoundError
 from curate.store import schema
+from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked, dump_json
 from curate.store.records import QuarantinedItem, SiteSettings
 
@@ -39,6 +40,8 @@ class FrameStore(StoreBase):
         with self.begin() as connection:
             for chunk in chunked(frames):
                 added += _add_chunk(connection, chunk)
+            if added:
+                write_audit(connection, self.actor, "frames.add", detail={"frames": added})
         return added
 
     def frames(
@@ -206,6 +209,7 @@ class FrameStore(StoreBase):
                 sa.insert(table),
                 [{"key": key, "value": dump_json(value, item=key)} for key, value in values.items()],
             )
+            write_audit(connection, self.actor, "site.set", detail=values)
 
     def site(self) -> SiteSettings:
         """What `set_site` was told last, or the defaults."""

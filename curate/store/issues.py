@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from curate.annotations import Issue, IssueState, IssueType, replace
 from curate.errors import DataError, NotFoundError, StoreError
 from curate.store import schema
+from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked, dump_json
 from curate.store.records import IssueCount, IssuePage, IssueStatus, IssueSync
 from curate.store.serialize import issue_from_dict, issue_to_dict
@@ -64,6 +65,7 @@ class IssueStore(StoreBase):
                 update = sa.update(_table).where(_table.c.id.in_(ids))
                 connection.execute(update.values(state=IssueState.OBSOLETE.value))
             recount_issues(connection)
+            write_audit(connection, self.actor, "issues.scan", detail={**counts, "obsolete": len(gone)})
         return IssueSync(**counts, obsolete=len(gone))
 
     def issues(

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from curate.errors import ConflictError, NotFoundError, StoreError
 from curate.store import schema
+from curate.store.audit import write_audit
 from curate.store.base import StoreBase, dump_json
 from curate.store.records import Job, JobState
 
@@ -41,6 +42,7 @@ class JobStore(StoreBase):
         }
         with self.begin() as connection:
             connection.execute(sa.insert(_table), values)
+            write_audit(connection, self.actor, f"job.{kind}", job_id)
             return self.job(job_id)
 
     def claim_job(

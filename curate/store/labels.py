@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from curate.annotations import Annotation, replace
 from curate.errors import ConflictError, NotFoundError
 from curate.store import schema
+from curate.store.audit import write_audit
 from curate.store.base import STREAM, StoreBase, chunked
 from curate.store.label_rows import (
     CONTENT,
@@ -53,6 +54,8 @@ class LabelStore(StoreBase):
         with self.begin() as connection:
             for chunk in chunked(annotations):
                 added += add_labels(connection, chunk, actor)
+            if added:
+                write_audit(connection, self.actor, "labels.add", actor, {"labels": added})
         return added
 
     def annotations(

@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 
 from curate.errors import ConflictError, NotFoundError, StoreError
 from curate.store import schema
-from curate.store.base import StoreBase, chunked, dump_json
+from curate.store.audit import write_audit
+from curate.store.base import STREAM, StoreBase, chunked, dump_json
 from curate.store.records import Artifact, EvaluationRecord, GoldSet, GoldState, RunRecord, VersionRecord
 
 __all__ = ["ResultStore", "pack_text"]
@@ -50,6 +51,14 @@ class ResultStore(StoreBase):
             for chunk in chunked(sorted(set(among))):
                 found.update(connection.execute(query.where(table.c.key.in_(chunk))).scalars())
         return found
+
+    def artifact_files(self) -> Iterator[Artifact]:
+        """Every artifact that has a file."""
+        table = schema.artifacts
+        query = sa.select(table).where(table.c.path != "").order_by(table.c.stage, table.c.key)
+        with self._read() as connection, connection.execute(query.execution_options(**STREAM)) as rows:
+            for row in rows:
+                yield Artifact(*row)
 
     def put_artifacts(self, artifacts: Iterable[Artifact]) -> None:
         """Note what was made; an artifact of the same stage and key gives way."""
@@ -98,6 +107,7 @@ class ResultStore(StoreBase):
                     )
                 row = _row(gold, table)
                 connection.execute(sa.insert(table), row)
+                write_audit(connection, self.actor, f"gold.{row['state']}", gold.id)
                 return _gold(row)
             row = {**_row(gold, table), "created_at": stored["created_at"]}
             if stored["state"] == GoldState.FROZEN and row != dict(stored):
@@ -107,6 +117,7 @@ class ResultStore(StoreBase):
                     hint="`curate gold revise` makes a new revision",
                 )
             connection.execute(sa.update(table).where(here).values(**row))
+            write_audit(connection, self.actor, f"gold.{row['state']}", gold.id)
             return _gold(row)
 
     def gold_set(self, id_or_name: str) -> GoldSet:
@@ -148,6 +159,8 @@ class ResultStore(StoreBase):
                 for number, content in enumerate(parts):
                     values = {"version_id": version.id, "number": number, "content": content}
                     connection.execute(sa.insert(schema.version_parts), values)
+                detail = {"frames": version.frames, "labels": version.labels}
+                write_audit(connection, self.actor, "version.create", version.id, detail)
             return _version(row)
 
     def version(self, version_id: str) -> VersionRecord:
@@ -221,6 +234,7 @@ class ResultStore(StoreBase):
             else:
                 row["created_at"] = created
                 connection.execute(sa.update(table).where(here).values(**row))
+            write_audit(connection, self.actor, f"run.{run.state}", run.id)
         return _run(row)
 
     def run(self, run_id: str) -> RunRecord:

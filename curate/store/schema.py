@@ -300,3 +300,62 @@ jobs = sa.Table(
     _time("finished_at", nullable=True),
     sa.Index("ix_jobs_state", "state", "created_at"),
 )
+
+users = sa.Table(
+    "users",
+    metadata,
+    _key("name", primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    # An argon2 hash; NULL for somebody who signs in elsewhere (OIDC).
+    sa.Column("password", sa.Text),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    _time("created_at"),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    _key("issue_id", sa.ForeignKey("issues.id"), primary_key=True),
+    _key("reviewer"),
+    _time("expires_at"),
+    sa.Index("ix_leases_reviewer", "reviewer"),
+    sa.Index("ix_leases_expires_at", "expires_at"),
+)
+
+opinions = sa.Table(
+    "opinions",
+    metadata,
+    _key("issue_id", sa.ForeignKey("issues.id"), primary_key=True),
+    _key("reviewer", primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("label", sa.Text),
+    _time("created_at"),
+)
+
+# Append-only, each row with a digest over itself and the row before.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True, autoincrement=True),
+    _time("at"),
+    _key("actor"),
+    _key("action"),
+    _key("item"),
+    _json("detail"),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Index("ix_audit_actor", "actor", "sequence"),
+    sa.Index("ix_audit_item", "item", "sequence"),
+)
+
+# What was erased for good: kind "frame" or "label". The versions that held it keep its id.
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    _key("kind", primary_key=True),
+    _key("id", primary_key=True),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    _json("versions"),
+    _time("created_at"),
+)

@@ -5,19 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
+from curate.store.backup import BackupStore
+from curate.store.check import CheckStore
 from curate.store.decisions import DecisionStore
 from curate.store.engine import create_engine, describe, parse_target, translated
 from curate.store.frames import FrameStore
 from curate.store.issues import IssueStore
 from curate.store.jobs import JobStore
 from curate.store.labels import LabelStore
+from curate.store.leases import LeaseStore
 from curate.store.migrate import HEAD, migrate, stored_revision
 from curate.store.results import ResultStore
+from curate.store.users import UserStore
 
 __all__ = ["Store"]
 
 
-class Store(FrameStore, LabelStore, IssueStore, DecisionStore, ResultStore, JobStore):
+class Store(
+    FrameStore,
+    LabelStore,
+    IssueStore,
+    DecisionStore,
+    ResultStore,
+    JobStore,
+    UserStore,
+    LeaseStore,
+    BackupStore,
+    CheckStore,
+):
     """The database of a project. Threads may share one; each uses a connection of its own.
 
     Every method is one transaction, or joins the one that `begin` opened on this thread.
@@ -48,6 +63,21 @@ class Store(FrameStore, LabelStore, IssueStore, DecisionStore, ResultStore, JobS
             store.close()
             raise
         return store
+
+    @classmethod
+    def upgrade(cls, target: str | Path) -> tuple[str | None, str]:
+        """Bring a database up to date and tell its revision before and after; `open` does the same silently.
+
+        Raises:
+            The errors of `open`.
+        """
+        url = parse_target(target)
+        with cls(create_engine(url), describe(url)) as store:
+            with store._read() as connection:
+                before = stored_revision(connection, store.where)
+            with store.begin() as connection:
+                migrate(connection, store.where)
+        return before, HEAD
 
     def close(self) -> None:
         """Give the connections back. Using the store again opens new ones."""

@@ -175,7 +175,7 @@ def create_version(
         )
     version = _version(record, manifest)
     if folder is not None:
-        write_manifest(folder, version.id, _head(version), manifest)
+        rewrite_manifest(version, folder)
     return version
 
 
@@ -203,6 +203,15 @@ def _manifest(
             hint="relabel them or add the class to site.yaml",
         )
     return Manifest(source, classes, policy_hash, kept, annotations, digest.hexdigest())
+
+
+def rewrite_manifest(version: Version, folder: Path) -> Path:
+    """Write the manifest file of a version again, byte for byte as it was.
+
+    Raises:
+        ProjectError: The manifest cannot be written.
+    """
+    return write_manifest(folder, version.id, _head(version), version.manifest)
 
 
 def list_versions(store: Store) -> list[VersionRecord]:

@@ -104,6 +104,11 @@ class Project:
         return self._folder("versions")
 
     @property
+    def backups_dir(self) -> Path:
+        """Backups that were written without another place."""
+        return self._folder("backups")
+
+    @property
     def runs_dir(self) -> Path:
         """One folder per training run."""
         return self._folder("runs")

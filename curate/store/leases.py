@@ -1,0 +1,122 @@
+"""Who is looking at which issue, and second opinions on decided ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from curate.annotations import DecisionKind
+from curate.errors import ConflictError
+from curate.store import schema
+from curate.store.base import StoreBase, chunked
+
+__all__ = ["Lease", "LeaseStore", "Opinion"]
+
+_table = schema.leases
+_opinions = schema.opinions
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An issue that one reviewer has for a while; `expires_at` is a Unix time of the database's host."""
+
+    issue_id: str
+    reviewer: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a second reviewer would have decided, without seeing what the first one did."""
+
+    issue_id: str
+    reviewer: str
+    kind: DecisionKind
+    label: str | None
+    created_at: float
+
+
+class LeaseStore(StoreBase):
+    """Leases and opinions. `curate.review` hands them out."""
+
+    def take_leases(self, reviewer: str, issue_ids: Iterable[str], seconds: float) -> set[str]:
+        """Take those issues that nobody else has, or prolong what is held; leases that ran out are free.
+
+        Args:
+            reviewer: Who.
+            issue_ids: Ids of known issues.
+            seconds: For how long from now.
+
+        Returns:
+            The ids that the reviewer holds now.
+        """
+        now = time.time()
+        wanted = list(dict.fromkeys(issue_ids))
+        held: set[str] = set()
+        with self.begin() as connection:
+            connection.execute(sa.delete(_table).where(_table.c.expires_at <= now))
+            for chunk in chunked(wanted):
+                query = sa.select(_table.c.issue_id, _table.c.reviewer).where(_table.c.issue_id.in_(chunk))
+                owners = {row.issue_id: row.reviewer for row in connection.execute(query)}
+                mine = [issue_id for issue_id in chunk if owners.get(issue_id, reviewer) == reviewer]
+                connection.execute(sa.delete(_table).where(_table.c.issue_id.in_(mine)))
+                if mine:
+                    rows = [
+                        {"issue_id": key, "reviewer": reviewer, "expires_at": now + seconds} for key in mine
+                    ]
+                    connection.execute(sa.insert(_table), rows)
+                held.update(mine)
+        return held
+
+    def release_leases(self, reviewer: str, issue_ids: Iterable[str] | None = None) -> int:
+        """Give issues back, or all that the reviewer holds; how many there were."""
+        delete = sa.delete(_table).where(_table.c.reviewer == reviewer)
+        with self.begin() as connection:
+            if issue_ids is None:
+                return connection.execute(delete).rowcount
+            chunks = chunked(sorted(set(issue_ids)))
+            return sum(
+                connection.execute(delete.where(_table.c.issue_id.in_(part))).rowcount for part in chunks
+            )
+
+    def leases(self, reviewer: str | None = None) -> list[Lease]:
+        """Leases that stand, by issue."""
+        query = sa.select(_table).where(_table.c.expires_at > time.time()).order_by(_table.c.issue_id)
+        if reviewer is not None:
+            query = query.where(_table.c.reviewer == reviewer)
+        with self._read() as connection:
+            return [Lease(*row) for row in connection.execute(query)]
+
+    def lease_of(self, issue_id: str) -> Lease | None:
+        """Who has this issue now."""
+        query = sa.select(_table).where(_table.c.issue_id == issue_id, _table.c.expires_at > time.time())
+        with self._read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else Lease(*row)
+
+    def put_opinion(self, issue_id: str, reviewer: str, kind: DecisionKind, label: str | None) -> Opinion:
+        """Store a second opinion. It changes no label.
+
+        Raises:
+            ConflictError: The reviewer gave one already.
+        """
+        opinion = Opinion(issue_id, reviewer, kind, label, time.time())
+        with self.begin() as connection:
+            here = (_opinions.c.issue_id == issue_id) & (_opinions.c.reviewer == reviewer)
+            if connection.execute(sa.select(_opinions.c.kind).where(here)).first():
+                raise ConflictError("you gave your opinion already", item=f"issue {issue_id}")
+            values = {name: getattr(opinion, name) for name in _opinions.c.keys()}  # noqa: SIM118
+            connection.execute(sa.insert(_opinions), values | {"kind": kind.value})
+        return opinion
+
+    def opinions(self) -> list[Opinion]:
+        """All of them, by issue and reviewer."""
+        query = sa.select(_opinions).order_by(_opinions.c.issue_id, _opinions.c.reviewer)
+        with self._read() as connection:
+            return [
+                Opinion(row.issue_id, row.reviewer, DecisionKind(row.kind), row.label, row.created_at)
+                for row in connection.execute(query)
+            ]
