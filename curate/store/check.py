@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -188,8 +189,12 @@ def _tallies(connection: Connection) -> Iterator[Finding]:
         (kind, state, verdict, count): expected
         for kind, state, verdict, count, expected in connection.execute(sa.select(table))
     }
-    true = {tuple(row)[:4]: row[4] for row in connection.execute(counted_issues())}
-    if set(told) != set(true) or any(abs(told[key] - true[key]) > 1e-6 * (1 + key[3]) for key in told):
+    counted: sa.Select[Any] = counted_issues()
+    true = {
+        (kind, state, verdict, count): expected
+        for kind, state, verdict, count, expected in connection.execute(counted)
+    }
+    if set(told) != set(true) or any(abs(told[key] - true[key]) > 1e-6 * (1 + int(key[3])) for key in told):
         yield Finding("tally", "issues", "the kept counts differ from the issues", hint)
     table = schema.source_tallies
     kept = {tuple(row) for row in connection.execute(sa.select(table))}

@@ -16,6 +16,7 @@ from curate.formats.registry import ReadOptions, get_format, read_labels
 from curate.formats.report import ImportReport, OnError
 from curate.versions import get_version, load_version_annotations
 from curate.workflows.coverage import covered_frames, mark_covered
+from curate.workflows.frame_names import frames_by_name
 from curate.workflows.project import Project
 
 __all__ = ["LabelImport", "export_coco", "export_labels", "import_coco", "import_labels"]
@@ -107,7 +108,7 @@ def import_labels(
     if unknown:
         raise ConfigError(f"{unknown[0]!r} is not a class of the site", item="--map", hint=", ".join(classes))
     report = ImportReport(on_error=on_error, file=str(path))
-    frames = FrameLookup(_frames_by_name(project), clip=clip)
+    frames = FrameLookup(frames_by_name(project), clip=clip)
     chosen, labels = read_labels(format, path, ReadOptions(frames, images), report)
     placed = place_labels(
         labels,
@@ -236,13 +237,6 @@ def _chosen_labels(
             f"source {source!r} has looked at no frame", item="--source", hint=f"there is: {known}"
         )
     return frames, project.store.annotations(source=source)
-
-
-def _frames_by_name(project: Project) -> dict[str, Frame]:
-    """Frames by every name that they are known by."""
-    by_id = {frame.id: frame for frame in project.store.frames()}
-    names = {frame.name: frame for frame in by_id.values()}
-    return names | {name: by_id[frame_id] for name, frame_id in project.store.frame_aliases().items()}
 
 
 def _apart(project: Project, annotations: list[Annotation]) -> list[Annotation]:
