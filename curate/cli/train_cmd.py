@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,13 @@ def register(app: typer.Typer) -> None:
 
 def retrain(
     seeds: SeedsOption = 1,
+    warm: Annotated[
+        bool | None,
+        typer.Option(
+            "--warm/--cold",
+            help="Start from the last run's weights where few labels changed; default: with one seed.",
+        ),
+    ] = None,
     note: Annotated[str, typer.Option(help="Kept with the new version.")] = "",
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
@@ -49,11 +57,15 @@ def retrain(
 
     opened = open_project(project)
     with progress_bar() as reporter:
-        result = work(opened, seeds=seeds, note=note, reporter=reporter)
+        result = work(opened, seeds=seeds, warm=warm, note=note, reporter=reporter)
     if as_json:
         emit_json(result.to_dict())
         return
-    console.print(f"version {result.version}, runs {', '.join(result.runs)}", markup=False)
+    starts = [
+        f"{run} ({f'from {start}' if start else 'from the start'})"
+        for run, start in zip(result.runs, result.starts, strict=True)
+    ]
+    console.print(f"version {result.version}, runs {', '.join(starts)}", markup=False, soft_wrap=True)
     for record in (result.against_torchvision, result.against_generic, result.against_before):
         if record is not None:
             console.print(
@@ -76,6 +88,8 @@ def train(
     opened = open_project(project)
     with progress_bar() as reporter:
         run = train_version(opened, version, seed=seed, reporter=reporter)
+    if os.environ.get("RANK", "0") != "0":  # One of several processes; the first one tells.
+        return
     if as_json:
         emit_json(run)
         return

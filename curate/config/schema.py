@@ -109,6 +109,7 @@ class TrainConfig(_Strict):
     fold_steps: int = Field(default=80, ge=1, le=1_000_000)
     batch_size: int = Field(default=4, ge=1, le=1024)
     learning_rate: float = Field(default=3e-4, gt=0, le=1.0)
+    warm_share: float = Field(default=0.25, ge=0, le=1)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

@@ -58,6 +58,7 @@ classes: [{quoted}]
 #   fold_steps: 80          # for the out-of-fold detectors of a scan
 #   batch_size: 4
 #   learning_rate: 0.0003
+#   warm_share: 0.25        # after few fixes, retrain takes this share of the steps from the last run; 0: never
 #   seed: 0
 #   device: auto            # auto | cpu | cuda
 

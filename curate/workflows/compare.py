@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,7 @@ def compare_runs(
     *,
     title: str,
     label: str | None = None,
+    notes: Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> ComparisonRecord:
     """Evaluate both sides on gold where that is not done yet, compare, and keep the comparison.
@@ -78,6 +79,7 @@ def compare_runs(
         after: Runs of the second side.
         title: What is compared.
         label: Class that the verdict speaks of; "person" where there is one.
+        notes: Sentences that a reader of the comparison must know.
         reporter: Told how far it is.
 
     Raises:
@@ -108,6 +110,7 @@ def compare_runs(
         label=label,
         resamples=project.config.evaluation.resamples,
     )
+    comparison = replace(comparison, notes=(*comparison.notes, *notes))
     ids = ([run.id for run in before], [run.id for run in after])
     digest = hashlib.sha256(repr((ids, gold.gold.id, label)).encode()).hexdigest()[:12]
     record = ComparisonRecord(digest, title, tuple(ids[0]), tuple(ids[1]), time.time(), comparison)

@@ -16,6 +16,7 @@ from curate.errors import ConfigError, CurateError
 from curate.store import Job, JobState
 from curate.workflows.progress import Cancelled, Reporter, eta_seconds
 from curate.workflows.project import Project
+from curate.workflows.runs import refresh_runs
 
 __all__ = ["JOB_KINDS", "cancel_job", "refresh_jobs", "run_job", "start_job"]
 
@@ -33,7 +34,10 @@ def _scan(project: Project, params: Mapping[str, Any], reporter: Reporter) -> Ma
 def _retrain(project: Project, params: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
     from curate.workflows.retrain import retrain
 
-    return retrain(project, seeds=int(params.get("seeds", 1)), reporter=reporter).to_dict()
+    seeds, warm = int(params.get("seeds", 1)), params.get("warm")
+    return retrain(
+        project, seeds=seeds, warm=None if warm is None else bool(warm), reporter=reporter
+    ).to_dict()
 
 
 def _prelabel(project: Project, params: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
@@ -102,6 +106,7 @@ def cancel_job(project: Project, job_id: str) -> Job:
 def refresh_jobs(project: Project) -> None:
     """Put jobs to rest whose worker has given no sign of life for a minute, or whose process is gone."""
     project.store.mark_lost_jobs(STALE_SECONDS)
+    refresh_runs(project)
     for job in project.store.jobs(states=(JobState.QUEUED,)):
         if time.time() - job.created_at > STALE_SECONDS:  # Its worker died before it could claim the job.
             project.store.cancel_job(job.id)

@@ -27,6 +27,7 @@ class RetrainResult:
     Attributes:
         version: The dataset version trained on.
         runs: Its runs, one per seed.
+        starts: For each of them the run that it started from; None for a training from the start.
         against_before: The comparison with the version trained before; None the first time.
         against_generic: The comparison with the bundled detector.
         against_torchvision: The comparison with torchvision's COCO detector; None where its weights are not in the
@@ -35,6 +36,7 @@ class RetrainResult:
 
     version: str
     runs: tuple[str, ...]
+    starts: tuple[str | None, ...]
     against_before: ComparisonRecord | None
     against_generic: ComparisonRecord
     against_torchvision: ComparisonRecord | None
@@ -44,6 +46,7 @@ class RetrainResult:
         return {
             "version": self.version,
             "runs": list(self.runs),
+            "starts": list(self.starts),
             "against_before": self.against_before.id if self.against_before else None,
             "against_generic": self.against_generic.id,
             "against_torchvision": self.against_torchvision.id if self.against_torchvision else None,
@@ -51,7 +54,12 @@ class RetrainResult:
 
 
 def retrain(
-    project: Project, *, seeds: int = 1, note: str = "", reporter: Reporter | None = None
+    project: Project,
+    *,
+    seeds: int = 1,
+    warm: bool | None = None,
+    note: str = "",
+    reporter: Reporter | None = None,
 ) -> RetrainResult:
     """Make a version of the current labels, train on it, judge it on gold, compare with the version before.
 
@@ -61,6 +69,8 @@ def retrain(
     Args:
         project: The project.
         seeds: Training seeds a side: one is quick and its verdict "indicative", five tell more.
+        warm: Start from the run before where only a few labels changed (see `find_warm_start`); by default with
+            one seed a side, never with several: then both sides take the same steps.
         note: Kept with the version.
         reporter: Told how far it is.
 
@@ -84,7 +94,8 @@ def retrain(
     runs: list[RunRecord] = []
     for at, (version_id, seed) in enumerate(jobs):
         part = SubReporter(progress, at * share, (at + 1) * share, f"{version_id[:8]}: ")
-        runs.append(train_version(project, version_id, seed=seed, reporter=part))
+        may_be_warm = seeds == 1 if warm is None else warm
+        runs.append(train_version(project, version_id, seed=seed, warm=may_be_warm, reporter=part))
     after, before = runs[-seeds:], runs[:-seeds]
     generic = compare_runs(
         project,
@@ -101,10 +112,25 @@ def retrain(
             before,
             after,
             title=f"version {previous[:8]} against version {version.id[:8]}",
+            notes=_notes(after),
             reporter=SubReporter(progress, 0.94, 1.0),
         )
     progress.update(1.0, "done")
-    return RetrainResult(version.id, tuple(run.id for run in after), against_before, generic, torchvision)
+    starts = tuple(run.config.get("start") for run in after)
+    return RetrainResult(
+        version.id, tuple(run.id for run in after), starts, against_before, generic, torchvision
+    )
+
+
+def _notes(after: Sequence[RunRecord]) -> tuple[str, ...]:
+    warm = [run for run in after if run.config.get("start")]
+    if not warm:
+        return ()
+    return (
+        f"After started from the weights of run {warm[0].config['start']} and took {warm[0].config['steps']} steps "
+        f"more; {warm[0].config['changed_share']:.1%} of the labels changed since the last training from the start. "
+        "`curate retrain --cold` gives both sides the same steps.",
+    )
 
 
 def _previous_version(project: Project, version_id: str) -> str | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from curate.errors import DataError, NotFoundError
+import time
+from dataclasses import replace
+
+from curate.errors import ConflictError, DataError, NotFoundError
+from curate.files import exclusive
 from curate.store import RunRecord
 from curate.workflows.evaluate import GENERIC_RUN, baseline_run
 from curate.workflows.project import Project
 
-__all__ = ["chosen_run", "newest_run"]
+__all__ = ["chosen_run", "newest_run", "refresh_runs"]
 
 
 def newest_run(project: Project) -> RunRecord:
@@ -42,3 +46,28 @@ def chosen_run(project: Project, name: str | None) -> RunRecord:
             f"the run is {run.state}, not done", item=f"run {run.id}", hint="`curate train` goes on with it"
         )
     return run
+
+
+def refresh_runs(project: Project) -> list[RunRecord]:
+    """Runs that stand as running although nobody trains them (killed, power lost) are put down as cancelled.
+
+    Returns:
+        Those runs.
+    """
+    lost = []
+    for run in project.store.runs(kind="train"):
+        if run.state != "running":
+            continue
+        try:
+            with exclusive(project.root / run.path):
+                # Seen again under the lock: it may have ended a moment ago.
+                if project.store.run(run.id).state == "running":
+                    error = "its process ended before it did; ask for it again and it goes on"
+                    lost.append(
+                        project.store.put_run(
+                            replace(run, state="cancelled", error=error, finished_at=time.time())
+                        )
+                    )
+        except ConflictError:
+            continue
+    return lost

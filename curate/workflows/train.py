@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from curate.assist import COCO_DETECTOR, weights_path
 from curate.detectors import Progress, TrainConfig, TrainingSample, TrainingStopped, train_detector
-from curate.errors import CurateError, DataError, NotFoundError
+from curate.detectors.distributed import join_world
+from curate.errors import CurateError, DataError, NotFoundError, ProjectError
 from curate.files import exclusive
 from curate.store import RunRecord
 from curate.versions import Version, get_version, load_version_annotations
@@ -17,6 +20,7 @@ from curate.workflows.dataset import held_out_frames, labelled_frames, training_
 from curate.workflows.progress import Cancelled, Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scene import background_plate
+from curate.workflows.warm import find_warm_start, warm_config, warm_run_of
 
 __all__ = ["train_config", "train_version"]
 
@@ -37,81 +41,163 @@ def train_config(project: Project, *, seed: int | None = None, steps: int | None
 
 
 def train_version(
-    project: Project, version_id: str, *, seed: int | None = None, reporter: Reporter | None = None
+    project: Project,
+    version_id: str,
+    *,
+    seed: int | None = None,
+    warm: bool = False,
+    reporter: Reporter | None = None,
 ) -> RunRecord:
     """Train on exactly the frames and label revisions of a version.
 
     The run's id follows from version, settings and seed: asking again for a finished run gives it back, and a run
-    that was killed goes on from its last checkpoint.
+    that was killed goes on from its last checkpoint. Started by torchrun, all processes train it together; the
+    first one writes it down.
 
     Args:
         project: The project.
         version_id: Of a dataset version, or an unambiguous beginning.
         seed: Training seed; `train.seed` when None.
+        warm: Start from an earlier run where one differs by a few labels only (see `find_warm_start`); the run's
+            config then names it as "start". A finished training from the start goes before.
         reporter: Told how far it is.
 
     Raises:
         TrainingError: No labels, or a loss that is not finite.
         NotFoundError: No such version.
+        ConflictError: Another process trains this run now.
+        ProjectError: The disk is full, or the folder cannot be written.
         Cancelled: The reporter asked to stop; the checkpoint is kept.
     """
     version = get_version(project.store, version_id)
-    config = train_config(project, seed=seed)
-    settings = {
-        name: getattr(config, name) for name in config.__dataclass_fields__ if name != "checkpoint_every"
-    }
-    digest = hashlib.sha256(
-        json.dumps(
-            [version.id, settings, list(project.config.classes), project.config.policy.model_dump_json()]
-        ).encode()
-    )
-    run_id = f"{version.id[:8]}-s{config.seed}-{digest.hexdigest()[:6]}"
-    folder = project.runs_dir / run_id
-    try:
-        known = project.store.run(run_id)
-        if known.state == "done" and (folder / "detector.json").exists():
-            return known
-    except NotFoundError:
-        pass
-    run = project.store.put_run(
-        RunRecord(
-            id=run_id,
-            version_id=version.id,
+    plan = _plan(project, version, train_config(project, seed=seed), warm=warm)
+    if (finished := _finished(project, plan)) is not None:
+        return finished
+    if not join_world().leads:
+        _train(project, version, plan, None, None)
+        return plan.record(project)
+    progress = SubReporter(reporter or Quiet(), 0.0, 1.0, f"training seed {plan.config.seed}{plan.remark}: ")
+    # Whoever holds the folder trains; only then is the run anybody's to write down.
+    with exclusive(project.runs_dir / plan.run_id):
+        run = project.store.put_run(plan.record(project))
+        last: list[Progress] = []
+
+        def tell(report: Progress) -> None:
+            last[:] = [report]
+            loss = report.losses.get("total", float("nan"))
+            progress.update(
+                report.step / report.steps, f"step {report.step} of {report.steps}, loss {loss:.2f}"
+            )
+
+        def ended(state: str, error: str = "", **values: Any) -> RunRecord:
+            return project.store.put_run(
+                replace(run, state=state, error=error, finished_at=time.time(), **values)
+            )
+
+        try:
+            _train(project, version, plan, tell, progress)
+        except (TrainingStopped, Cancelled) as error:
+            ended("cancelled")
+            raise Cancelled from error
+        except KeyboardInterrupt:
+            ended("cancelled")
+            raise
+        except CurateError as error:
+            ended("failed", str(error))
+            raise
+        except OSError as error:
+            failure = ProjectError(
+                f"cannot be written: {error.strerror or error}",
+                file=project.runs_dir / plan.run_id,
+                hint="make room on the disk; the training goes on from its last checkpoint",
+            )
+            ended("failed", str(failure))
+            raise failure from error
+        except Exception as error:
+            ended("failed", f"{type(error).__name__}: {error}")
+            raise
+        result = {"losses": dict(last[0].losses), "seconds": last[0].seconds} if last else {}
+        return ended("done", result=result)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is going to be trained."""
+
+    run_id: str
+    version_id: str
+    config: TrainConfig
+    settings: Mapping[str, Any]
+    start: RunRecord | None
+
+    @property
+    def remark(self) -> str:
+        return "" if self.start is None else f", from run {self.start.id}"
+
+    def record(self, project: Project) -> RunRecord:
+        return RunRecord(
+            id=self.run_id,
+            version_id=self.version_id,
             kind="train",
             state="running",
-            seed=config.seed,
-            path=str(folder.relative_to(project.root)),
-            config=settings,
+            seed=self.config.seed,
+            path=str((project.runs_dir / self.run_id).relative_to(project.root)),
+            config=self.settings,
         )
-    )
-    progress = SubReporter(reporter or Quiet(), 0.0, 1.0, f"training seed {config.seed}: ")
-    last: list[Progress] = []
 
-    def tell(report: Progress) -> None:
-        last[:] = [report]
-        loss = report.losses.get("total", float("nan"))
-        progress.update(report.step / report.steps, f"step {report.step} of {report.steps}, loss {loss:.2f}")
 
+def _plan(project: Project, version: Version, config: TrainConfig, *, warm: bool) -> _Plan:
+    cold = _named(project, version, config, None, 0.0)
+    share = project.config.train.warm_share
+    if not warm or share == 0 or _finished(project, cold) is not None:
+        return cold
+    found = warm_run_of(project, version, cold.settings) or find_warm_start(project, version, cold.settings)
+    if found is None:
+        return cold
+    return _named(project, version, warm_config(config, share), found.run, found.changed_share)
+
+
+def _named(
+    project: Project, version: Version, config: TrainConfig, start: RunRecord | None, changed: float
+) -> _Plan:
+    settings: dict[str, Any] = asdict(config)
+    del settings["checkpoint_every"]
+    content = [version.id, settings, list(project.config.classes), project.config.policy.model_dump_json()]
+    if start is not None:
+        settings |= {"start": start.id, "changed_share": round(changed, 4)}
+        content.append(start.id)
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return _Plan(f"{version.id[:8]}-s{config.seed}-{digest[:6]}", version.id, config, settings, start)
+
+
+def _finished(project: Project, plan: _Plan) -> RunRecord | None:
     try:
-        with exclusive(folder):
-            train_detector(
-                _samples(project, version),
-                project.config.classes,
-                config,
-                weights_path(COCO_DETECTOR),
-                folder,
-                plate=background_plate(project).image if config.background_channels else None,
-                progress=tell,
-                should_stop=progress.should_stop,
-            )
-    except (TrainingStopped, Cancelled) as error:
-        project.store.put_run(replace(run, state="cancelled", finished_at=time.time()))
-        raise Cancelled from error
-    except CurateError as error:
-        project.store.put_run(replace(run, state="failed", error=str(error), finished_at=time.time()))
-        raise
-    result = {"losses": dict(last[0].losses), "seconds": last[0].seconds} if last else {}
-    return project.store.put_run(replace(run, state="done", result=result, finished_at=time.time()))
+        known = project.store.run(plan.run_id)
+    except NotFoundError:
+        return None
+    whole = (project.runs_dir / plan.run_id / "detector.json").exists()
+    return known if known.state == "done" and whole else None
+
+
+def _train(
+    project: Project,
+    version: Version,
+    plan: _Plan,
+    tell: Callable[[Progress], None] | None,
+    progress: SubReporter | None,
+) -> None:
+    config = plan.config
+    train_detector(
+        _samples(project, version),
+        project.config.classes,
+        config,
+        weights_path(COCO_DETECTOR),
+        project.runs_dir / plan.run_id,
+        plate=background_plate(project).image if config.background_channels else None,
+        start=None if plan.start is None else project.root / plan.start.path,
+        progress=tell,
+        should_stop=None if progress is None else progress.should_stop,
+    )
 
 
 def _samples(project: Project, version: Version) -> list[TrainingSample]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 
 import curate
 from curate.errors import ConfigError, DataError, NotFoundError, ProjectError
@@ -30,6 +31,15 @@ from curate.workflows.snapshot import snapshot
 from curate.workflows.train import train_version
 
 EXAMPLE = Path(curate.__file__).parents[1] / "docs" / "examples" / "run_model.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only lose by a second thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
