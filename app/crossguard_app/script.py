@@ -15,6 +15,7 @@ from crossguard_app.views import (
     frames,
     overview,
     queue,
+    runs,
     scene,
     training,
     versions,
@@ -29,7 +30,7 @@ _SECTIONS = {
     "": ("overview",),
     "Review": ("queue", "frames", "map"),
     "Site": ("scene", "coverage"),
-    "Detector": ("train", "versions"),
+    "Detector": ("train", "runs", "versions"),
 }
 
 
@@ -53,6 +54,7 @@ def _navigate() -> None:
         "train": st.Page(
             training.page, title="Train and compare", icon=":material/model_training:", url_path="train"
         ),
+        "runs": st.Page(runs.page, title="Runs", icon=":material/monitoring:", url_path="runs"),
         "versions": st.Page(versions.page, title="Versions", icon=":material/history:", url_path="versions"),
     }
     st.session_state["pages"] = pages

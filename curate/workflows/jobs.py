@@ -14,7 +14,7 @@ import psutil
 
 from curate.errors import ConfigError, CurateError
 from curate.store import Job, JobState
-from curate.workflows.progress import Cancelled, Reporter, eta_seconds
+from curate.workflows.progress import Cancelled, Reporter, SubReporter, eta_seconds
 from curate.workflows.project import Project
 from curate.workflows.runs import refresh_runs
 
@@ -54,11 +54,31 @@ def _label_next(project: Project, params: Mapping[str, Any], reporter: Reporter)
     return {"frames": [list(entry) for entry in chosen]}
 
 
+def _evaluate(project: Project, params: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
+    from curate.workflows.evaluate import evaluate_run, needed_gold
+
+    gold, ids = needed_gold(project), [str(run_id) for run_id in params["runs"]]
+    for at, run_id in enumerate(ids):
+        part = SubReporter(reporter, at / len(ids), (at + 1) / len(ids))
+        evaluate_run(project, project.store.run(run_id), gold, reporter=part)
+    return {"runs": ids}
+
+
+def _compare(project: Project, params: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
+    from curate.workflows.compare import compare_runs
+
+    sides = [[project.store.run(str(run_id)) for run_id in params[side]] for side in ("before", "after")]
+    record = compare_runs(project, *sides, title=str(params["title"]), reporter=reporter)
+    return {"comparison": record.id}
+
+
 JOB_KINDS: Mapping[str, Callable[[Project, Mapping[str, Any], Reporter], Mapping[str, Any]]] = {
     "scan": _scan,
     "retrain": _retrain,
     "prelabel": _prelabel,
     "label_next": _label_next,
+    "evaluate": _evaluate,
+    "compare": _compare,
 }
 """What a worker can do, by name."""
 

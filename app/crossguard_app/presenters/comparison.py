@@ -13,7 +13,15 @@ from curate.evaluation import Comparison, Difference, FrameChange
 from curate.tables import Detections
 from curate.workflows.project import Project
 
-__all__ = ["MetricRow", "change_cards", "headline", "metric_rows", "metric_title"]
+__all__ = [
+    "GOLD_COLOR",
+    "MetricRow",
+    "change_cards",
+    "found_shapes",
+    "headline",
+    "metric_rows",
+    "metric_title",
+]
 
 _TITLES = {
     "box_ap": "Box AP",
@@ -25,7 +33,7 @@ _TITLES = {
     "precision": "Precision",
     "recall": "Recall",
 }
-_GOLD_COLOR = "#ffffff"
+GOLD_COLOR = "#ffffff"
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ def change_cards(
     gold: dict[str, list[Shape]] = {}
     for annotation in project.store.annotations(source="gold", frame_ids=[c.frame_id for c in changes]):
         gold.setdefault(annotation.frame_id, []).append(
-            Shape(annotation.bbox_xyxy, _GOLD_COLOR, dashed=True, text=f"gold: {annotation.label}")
+            Shape(annotation.bbox_xyxy, GOLD_COLOR, dashed=True, text=f"gold: {annotation.label}")
         )
     cards = []
     for change in changes:
@@ -142,7 +150,7 @@ def change_cards(
                 frame.height,
                 (
                     *gold.get(frame.id, ()),
-                    *_found(side.get(frame.id), classes, colors, score),
+                    *found_shapes(side.get(frame.id), classes, colors, score),
                 ),
                 f"{name}: {errors:g} errors",
             )
@@ -161,9 +169,10 @@ def change_cards(
     return cards
 
 
-def _found(
+def found_shapes(
     detections: Detections | None, classes: Sequence[str], colors: dict[str, str], score: float
 ) -> list[Shape]:
+    """Detections with at least this score as boxes in the colours of their classes."""
     if detections is None:
         return []
     shapes = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import altair as alt
 import streamlit as st
 
-__all__ = ["SERIES", "show", "tooltip"]
+__all__ = ["SERIES", "run_color", "run_legend", "show", "tooltip"]
 
 SERIES = (
     "#1a9485",
@@ -22,6 +24,22 @@ SERIES = (
     "#5f8fa8",
 )
 """Colours of curves: each can be told from the others on light and on dark ground."""
+
+
+def run_color(names: Sequence[str]) -> alt.Color:
+    """Colours of runs in their order; the legend is drawn once for all charts of a page (`run_legend`)."""
+    return alt.Color(
+        "run:N", scale=alt.Scale(domain=list(names), range=list(SERIES[: len(names)])), legend=None
+    )
+
+
+def run_legend(names: Sequence[str]) -> None:
+    """Which colour is which run."""
+    parts = "".join(
+        f'<span><i style="background:{color}"></i>{escape(name)}</span>'
+        for name, color in zip(names, SERIES, strict=False)
+    )
+    st.html(f'<div class="cg-legend">{parts}</div>')
 
 
 def show(chart: Any, *, height: int, key: str | None = None) -> None:

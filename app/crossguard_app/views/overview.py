@@ -16,11 +16,12 @@ from curate.workflows.project import Project
 from curate.workflows.status import ProjectStatus, project_status
 
 _PAGES = {
-    "curate app": "queue",
-    "curate scan": "train",
-    "curate retrain": "train",
-    "curate prelabel": "train",
+    "curate app": ("Open the queue", "queue"),
+    "curate scan": ("Scan", "train"),
+    "curate retrain": ("Train", "train"),
+    "curate prelabel": ("Prelabel", "train"),
 }
+"""What a command of the next step is called here, and the page that does it."""
 
 
 def _next(status: ProjectStatus) -> None:
@@ -32,16 +33,15 @@ def _next(status: ProjectStatus) -> None:
             st.text(sentence[:1].upper() + sentence[1:])
             if command:
                 st.code(command, language="bash")
-        target = next((page for prefix, page in _PAGES.items() if command.startswith(prefix)), None)
         with action:
-            if target == "queue":
-                _go("Open the queue", "queue")
-            elif target == "train":
-                _go("Do it here", "train")
+            spoken = f"{sentence} {command}"
+            ways = [way for name, way in _PAGES.items() if name in spoken]
+            for number, (label, page) in enumerate(ways):
+                _go(label, page, first=number == 0)
 
 
-def _go(label: str, page: str) -> None:
-    if st.button(label, type="primary", width="stretch"):
+def _go(label: str, page: str, *, first: bool) -> None:
+    if st.button(label, type="primary" if first else "secondary", width="stretch"):
         st.switch_page(st.session_state["pages"][page])
 
 
@@ -99,7 +99,7 @@ def page() -> None:
             items = project.store.quarantined()
             table = [{"File": i.source, "Item": i.item, "Reason": i.reason} for i in items]
             st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch")
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([1.65, 1], gap="medium")
     with left:
         _review(project)
     with right:

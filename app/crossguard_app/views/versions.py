@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 
+from crossguard_app.presenters.quality import FIGURES, quality_rows, version_steps
 from crossguard_app.presenters.versions import change_rows, class_rows, version_rows, version_title
 from crossguard_app.resources import current_project
 from crossguard_app.state import query, remember, reviewer, seed
+from crossguard_app.views.charts import SERIES, show, tooltip
 from crossguard_app.views.parts import empty_state
 from curate.errors import CurateError
 from curate.store import VersionRecord
 from curate.versions import VersionDiff, diff_versions, get_version, list_versions
 from curate.workflows.project import Project
+from curate.workflows.run_history import judged_runs, version_quality
 
 
 def _create(project: Project) -> None:
@@ -84,6 +88,61 @@ def _numbers(diff: VersionDiff) -> None:
         st.warning("The labelling policies differ.", icon=":material/warning:")
 
 
+def _quality(project: Project) -> None:
+    """The line: how good the detector of each version was, and what changed in it."""
+    st.subheader("Quality over the versions", anchor=False)
+    versions = version_quality(project, judged_runs(project))
+    if not versions:
+        st.caption("After a training, every version stands here with the figures of its detector on gold.")
+        return
+    seed("quality-figure", query("figure") if query("figure") in FIGURES else "box_ap50")
+    figure = st.selectbox(
+        "Figure", list(FIGURES), key="quality-figure", format_func=FIGURES.__getitem__, width=330,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    remember(figure=None if figure == "box_ap50" else figure)
+    steps = version_steps(versions, str(figure))
+    table = quality_rows(steps)
+    if table.empty:
+        st.caption("No run has this figure.")
+        return
+    lines = tooltip(
+        name="Version",
+        title="Holds",
+        changed="Changed",
+        mean="Mean|.1f",
+        low="Lowest|.1f",
+        high="Highest|.1f",
+    )
+    base = alt.Chart(table).encode(
+        x=alt.X("name:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelLimit=160)), tooltip=lines
+    )
+    title = FIGURES[str(figure)] + ("" if figure == "alarms" else ", per cent")
+    y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, padding=12))
+    line = base.mark_line(color=SERIES[0], strokeWidth=2.5).encode(y=y)
+    dots = base.mark_point(color=SERIES[0], filled=True, size=110, opacity=1).encode(y=y)
+    seeds = base.mark_rule(color=SERIES[0], strokeWidth=2, opacity=0.5).encode(y="low:Q", y2="high:Q")
+    show(line + seeds + dots, height=260)
+    rows = [
+        {
+            "Version": f"{step.number}. {step.version}",
+            "Figure": "–"
+            if step.mean is None
+            else f"{step.mean:.2f}"
+            if figure == "alarms"
+            else f"{step.mean:.1f}",
+            "Seeds": step.seeds,
+            "What changed": step.changed,
+            "Holds": step.title,
+        }
+        for step in reversed(steps)
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    st.caption(
+        "Bars span the training seeds. Whether a difference can be believed, the Train and compare page tells."
+    )
+
+
 def page() -> None:
     """Draw the page."""
     project = current_project()
@@ -98,6 +157,8 @@ def page() -> None:
             "curate version create",
         )
         return
+    _quality(project)
+    st.subheader("All versions", anchor=False)
     st.dataframe(pd.DataFrame(version_rows(records)), hide_index=True, width="stretch")
     if len(records) > 1:
         _diff(project, records)
