@@ -312,7 +312,7 @@ CALLS: dict[str, Call] = {
     "version_create": Call(version_create),
     "version_diff": Call(version_diff),
     "version_list": Call(version_list, interactive=True),
-    "export": Call(export_labels),
+    "export": Call(export_labels, largest=100_000),
 }
 """In the order in which they build on each other."""
 

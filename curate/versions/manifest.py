@@ -14,7 +14,14 @@ from curate.errors import FormatError
 from curate.files import write_atomically
 from curate.versions.packed import PackedRevisions
 
-__all__ = ["Manifest", "manifest_from_json", "manifest_pieces", "manifest_to_json", "write_manifest"]
+__all__ = [
+    "Manifest",
+    "file_pieces",
+    "manifest_from_json",
+    "manifest_pieces",
+    "manifest_to_json",
+    "write_manifest",
+]
 
 _FORMAT = 1
 _CHUNK = 10_000
@@ -114,7 +121,12 @@ def write_manifest(folder: Path, name: str, head: Mapping[str, Any], manifest: M
         ProjectError: The folder or the file cannot be written.
     """
     file = folder / f"{name}.json"
+    write_atomically(file, file_pieces(head, manifest))
+    return file
+
+
+def file_pieces(head: Mapping[str, Any], manifest: Manifest) -> Iterator[bytes]:
+    """The content of the file that `write_manifest` writes: always the same bytes for one version."""
     opening = json.dumps(dict(head), indent=1, ensure_ascii=False, sort_keys=True)
     pieces = chain([opening[:-2], ',\n "manifest": '], manifest_pieces(manifest), ["\n}\n"])
-    write_atomically(file, (piece.encode() for piece in pieces))
-    return file
+    return (piece.encode() for piece in pieces)

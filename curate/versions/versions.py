@@ -13,7 +13,13 @@ from typing import Any
 from curate.annotations import Annotation
 from curate.errors import DataError, StoreError
 from curate.store import Store, VersionRecord, pack_text
-from curate.versions.manifest import Manifest, manifest_from_json, manifest_pieces, write_manifest
+from curate.versions.manifest import (
+    Manifest,
+    file_pieces,
+    manifest_from_json,
+    manifest_pieces,
+    write_manifest,
+)
 from curate.versions.packed import PackedRevisions
 
 __all__ = [
@@ -212,6 +218,14 @@ def rewrite_manifest(version: Version, folder: Path) -> Path:
         ProjectError: The manifest cannot be written.
     """
     return write_manifest(folder, version.id, _head(version), version.manifest)
+
+
+def manifest_digest(version: Version) -> str:
+    """SHA-256 (hex) that the manifest file of a version has."""
+    digest = hashlib.sha256()
+    for piece in file_pieces(_head(version), version.manifest):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def list_versions(store: Store) -> list[VersionRecord]:

@@ -15,7 +15,7 @@ from curate.annotations import Frame
 from curate.errors import ConflictError, CurateError, FormatError, ProjectError
 from curate.store import BACKUP_FILE, Finding, GoldState, Store, read_backup_head
 from curate.versions import get_version, list_versions, load_version_annotations
-from curate.versions.versions import rewrite_manifest
+from curate.versions.versions import manifest_digest, rewrite_manifest
 from curate.workflows.files import write_atomically
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
@@ -149,13 +149,19 @@ def _check_version(
     if missing:
         yield Finding("reference", item, f"{len(missing)} of its frames are not there: {min(missing)}, ...")
     file = project.versions_dir / f"{version_id}.json"
-    if not file.is_file():
-        if repair:
-            rewrite_manifest(version, project.versions_dir)
-            repaired.append(f"manifest file of version {version_id} written again")
-            return
+    there = file.is_file()
+    if there and (not hashes or file_digest(file) == manifest_digest(version)):
+        return
+    if repair:
+        rewrite_manifest(version, project.versions_dir)
+        repaired.append(f"manifest file of version {version_id} written again")
+        return
+    hint = "`curate db check --repair` writes it again"
+    if there:
+        yield Finding("file_hash", item, "its manifest file was changed (the database has it whole)", hint)
+    else:
         message = "its manifest file is not there (the database has it)"
-        yield Finding("file_missing", item, message, "`curate db check --repair` writes it", harmless=True)
+        yield Finding("file_missing", item, message, hint, harmless=True)
 
 
 def _check_gold(project: Project) -> Iterator[Finding]:

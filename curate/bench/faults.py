@@ -1,0 +1,432 @@
+"""`curate bench faults`: break a project hundreds of times, at random points with a seed, and look what is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.bench.faults_steps import (
+    STEPS,
+    Ended,
+    Fault,
+    answer,
+    command,
+    corrupt,
+    cut_connections,
+    fill_disk,
+    in_child,
+    review_until_told,
+    room,
+    small_disk,
+    spawned,
+    step_command,
+    told_by,
+)
+from curate.errors import DataError
+from curate.synth import SceneConfig, render_scene
+from curate.workflows.coverage import mark_covered
+from curate.workflows.database import backup, check, restore
+from curate.workflows.gold import create_gold, freeze_gold
+from curate.workflows.ingest import ingest
+from curate.workflows.progress import Reporter
+from curate.workflows.project import Project
+from curate.workflows.snapshot import snapshot
+
+__all__ = ["FaultBench", "bench_faults"]
+
+_SITE = """\
+classes: [person, car]
+frames: {every_n: 1}
+split: {block_seconds: 4, gap_seconds: 0.5, folds: 2, gold_share: 0.34}
+model: {input_size: 160}
+train: {steps: 3, fold_steps: 2, batch_size: 2, device: cpu}
+evaluation: {resamples: 100}
+"""
+_WEIGHTS = {"ingest": 5, "review": 8, "version": 4, "scan": 2, "training": 2}
+_DECISIONS = 40
+_DISK_MB = 512
+_DAYS = 86_400.0
+
+
+@dataclass(frozen=True)
+class FaultBench:
+    """What came of it.
+
+    Attributes:
+        faults: Rounds in the ledger.
+        counts: "step/fault" -> rounds.
+        struck: Rounds in which the fault hit while the step was at work.
+        acknowledged: Decisions that were said to be saved.
+        lost: Of them not in the database.
+        doubled: Of them there more than once.
+        broken: Rounds after which `curate db check` was not clean.
+        unclear: Rounds in which a command ended with a traceback.
+        stuck: Rounds after which the same command did not go on.
+        unnoticed: Damaged files that the check did not name.
+        markdown: The table for docs/reliability.md.
+    """
+
+    faults: int
+    counts: dict[str, int]
+    struck: int
+    acknowledged: int
+    lost: int
+    doubled: int
+    broken: int
+    unclear: int
+    stuck: int
+    unnoticed: int
+    markdown: str
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was lost, doubled, broken, unclear, stuck or unnoticed."""
+        return not (self.lost or self.doubled or self.broken or self.unclear or self.stuck or self.unnoticed)
+
+
+def bench_faults(
+    folder: Path,
+    *,
+    faults: int,
+    seed: int,
+    reporter: Reporter,
+    postgres: str | None = None,
+    steps: tuple[str, ...] = STEPS,
+    spawn: bool = False,
+    ends: Callable[[], bool] = lambda: False,
+) -> FaultBench:
+    """Run rounds until the ledger has so many; what is in it already is not done again.
+
+    A round starts a step as a process, lets a fault strike, and then, as after a restart: checks the project, looks
+    for every acknowledged decision, and gives the same command again.
+
+    Args:
+        folder: Holds ledger, acknowledgements and the project between runs.
+        faults: Rounds in all.
+        seed: Decides steps, faults and their moments; the moments also depend on how fast the machine is.
+        reporter: Told how far it is.
+        postgres: URL of an empty database to use instead of a SQLite file; it has to outlive the ledger.
+        steps: Only these.
+        spawn: Start an interpreter for each command instead of forking one that has its modules loaded.
+        ends: Asked before each round whether to stop; the next run goes on.
+
+    Raises:
+        DataError: The project cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rounds = _Rounds(folder, seed, postgres, spawn)
+    with ExitStack() as stack:
+        rounds.has_disk = stack.enter_context(small_disk(rounds.disk, _DISK_MB))
+        rounds.load()
+        while len(rounds.ledger) < faults and not ends():
+            number = len(rounds.ledger)
+            reporter.update(number / faults, f"{number} of {faults}")
+            rounds.note(rounds.run(number, steps))
+        rounds.save()
+    reporter.update(1.0, f"{len(rounds.ledger)} faults")
+    return _summary(rounds)
+
+
+class _Rounds:
+    """The project on its small disk, and what happened to it so far."""
+
+    def __init__(self, folder: Path, seed: int, postgres: str | None, spawn: bool) -> None:
+        self.folder = folder
+        self.seed = seed
+        self.postgres = postgres
+        self.disk = folder / "disk"
+        self.root = self.disk / "site"
+        self.has_disk = False
+        self._command = spawned if spawn else command
+        self._file = folder / "ledger.jsonl"
+        lines = self._file.read_text().splitlines() if self._file.exists() else []
+        self.ledger: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        self.told = folder / "acknowledged"
+
+    def load(self) -> None:
+        """Bring the project of the last run back, or make a new one."""
+        if self.postgres:
+            os.environ["CROSSGUARD_DB"] = self.postgres
+        kept = self.folder / "kept"
+        if kept.exists() and not self.root.exists():
+            shutil.copytree(kept, self.root)
+        if not self.root.exists():
+            self._child(self._make)
+        import curate.cli.main
+        import curate.workflows.jobs
+        import curate.workflows.retrain
+        import curate.workflows.scan  # noqa: F401
+
+    def save(self) -> None:
+        """Keep the project beside the small disk, which is gone afterwards."""
+        kept = self.folder / "kept"
+        if self.has_disk:
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(self.root, kept)
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Add a round to the ledger."""
+        self.ledger.append(entry)
+        with self._file.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if len(self.ledger) % 20 == 0:
+            self.save()
+
+    def _make(self) -> int:
+        self.root.mkdir(parents=True)
+        (self.root / "site.yaml").write_text(_SITE)
+        project = Project.open(self.root)
+        scene = render_scene(SceneConfig(seed=3, frames=24, fps=1.0, persons=3, cars=1, standers=1))
+        ingest(project, [scene.write_video(self.folder / "synth.avi")])
+        gold = set(create_gold(project).manifest["frames"])
+        for frame in project.store.frames():
+            source = "gold" if frame.id in gold else "cheap"
+            from dataclasses import replace
+
+            labels = [
+                replace(label, source=source, id=f"{source}:{label.id}")
+                for label in scene.annotations_of(frame.index, frame.id)
+            ]
+            project.store.add_annotations(labels, actor=source)
+            mark_covered(project, source, [frame.id])
+        freeze_gold(project)
+        snapshot(project, note="first", created_by="bench")
+        project.store.close()
+        return 0
+
+    def _child(self, work: Callable[[], int]) -> Ended:
+        ended = in_child(work, self.folder / "output.txt")
+        if ended.code:
+            raise DataError(f"a step of the suite itself failed: {ended.output[-1500:]}", file=self.folder)
+        return ended
+
+    def run(self, number: int, steps: tuple[str, ...]) -> dict[str, Any]:
+        """One round."""
+        chance = random.Random(f"{self.seed}/{number}")
+        step = chance.choices(steps, [_WEIGHTS[name] for name in steps])[0]
+        kinds = ["kill", "kill", "kill", "file_limit", "clock"]
+        kinds += ["disk_full", "disk_full"] if self.has_disk else ["file_limit"]
+        kinds += ["cut", "cut"] if self.postgres else []
+        kinds += ["corrupt"] if step in ("ingest", "version", "scan", "training") else []
+        kind = chance.choice(kinds)
+        entry: dict[str, Any] = {"number": number, "step": step, "fault": kind}
+        if kind == "corrupt":
+            entry |= self._corrupt(step, number, chance)
+        else:
+            ended, struck = self._strike(step, kind, number, chance)
+            entry |= {"code": ended.code, "clear": ended.clear, "struck": struck, "seconds": ended.seconds}
+            if not ended.clear:
+                entry["output"] = ended.output[-1500:]
+        entry |= self._state()
+        again = in_child(self._work(step, number, 5), self.folder / "output.txt")
+        entry["again"] = again.code
+        if again.code:
+            entry["output"] = again.output[-1500:]
+        return entry
+
+    def _work(self, step: str, number: int, seed: int) -> Callable[[], int]:
+        if step == "review":
+            return review_until_told(self.root, self.told, number, seed, _DECISIONS)
+        arguments: list[str] = []
+
+        def prepare() -> int:
+            return answer(step_command(step, self.root, self.folder / "sources", number))
+
+        arguments = json.loads(self._child(prepare).output)
+        return self._command(arguments)
+
+    def _strike(self, step: str, kind: str, number: int, chance: random.Random) -> tuple[Ended, bool]:
+        usual = self._usual(step)
+        after = chance.uniform(0, 1.1 * usual)
+        work = self._work(step, number, chance.randrange(2**30))
+        output = self.folder / "output.txt"
+        if kind == "disk_full":
+            with fill_disk(self.disk, room(chance)):
+                ended = in_child(work, output)
+            return ended, ended.code != 0
+        if kind == "file_limit":
+            database = self.root / ".crossguard" / "crossguard.db"
+            size = database.stat().st_size if database.exists() else 0
+            limit = chance.choice((4096, 65_536, size, size + 8192, size + 200_000))
+            ended = in_child(work, output, Fault(kind, 0, limit))
+            return ended, ended.code != 0
+        if kind == "cut":
+            ended = in_child(work, output, Fault(kind, after), lambda: cut_connections(str(self.postgres)))
+            return ended, ended.code != 0
+        amount = chance.choice((-400, -1, 1, 400)) * _DAYS * chance.random() if kind == "clock" else 0.0
+        ended = in_child(work, output, Fault(kind, after, amount))
+        return ended, ended.code < 0 if kind == "kill" else ended.seconds > after
+
+    def _usual(self, step: str) -> float:
+        """Seconds that the step takes when nothing happens to it, from the rounds so far."""
+        done = [entry for entry in self.ledger if entry["step"] == step and entry.get("code") == 0]
+        seconds = sorted(entry["seconds"] for entry in done[-20:])
+        return float(seconds[len(seconds) // 2]) if seconds else 1.0
+
+    def _corrupt(self, step: str, number: int, chance: random.Random) -> dict[str, Any]:
+        """Damage a file that the project needs; the check has to name it, and a way back has to work."""
+        state = self.root / ".crossguard"
+        what = {"ingest": "frames", "version": "versions", "scan": "cache", "training": "database"}[step]
+        if what == "database" and self.postgres:
+            what = "frames"
+        if what == "database":
+            return self._corrupt_database(chance)
+        files = sorted(path for path in (state / what).rglob("*") if path.is_file() and path.name != ".lock")
+        if not files:
+            return {"code": 0, "clear": True, "struck": False, "seconds": 0.0, "what": what}
+        path = chance.choice(files)
+        good = path.read_bytes()
+        how = corrupt(path, chance)
+        changed = path.read_bytes() != good
+        entry: dict[str, Any] = {"what": what, "how": how, "struck": changed, "file": path.suffix}
+        if what == "cache":
+            ended = in_child(self._work("scan", number, 0), self.folder / "output.txt")
+            entry |= {"code": ended.code, "clear": ended.clear, "seconds": ended.seconds}
+            if not ended.clear:
+                entry["output"] = ended.output[-1500:]
+            if ended.code:
+                path.write_bytes(good)
+            return entry
+        found = self._findings()
+        name = path.stem
+        frames = json.loads(self._child(lambda: answer(self._names())).output)
+        wanted = frames.get(name, f"version {name}")
+        entry["noticed"] = not changed or any(wanted in item for item in found)
+        path.write_bytes(good)
+        return entry | {"code": 0, "clear": True, "seconds": 0.0}
+
+    def _names(self) -> dict[str, str]:
+        with Project.open(self.root).store as store:
+            return {Path(frame.path).stem: frame.name for frame in store.frames()}
+
+    def _corrupt_database(self, chance: random.Random) -> dict[str, Any]:
+        """Lose a page of the database, after a backup; then bring the backup back into a new file."""
+        file = self.root / ".crossguard" / "crossguard.db"
+        saved = self.folder / "before.zip"
+        saved.unlink(missing_ok=True)
+
+        def save() -> int:
+            project = Project.open(self.root)
+            backup(project, saved)
+            with project.store.begin() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            project.store.close()
+            return 0
+
+        def bring_back() -> int:
+            for path in file.parent.glob("crossguard.db*"):
+                path.unlink()
+            project = Project.open(self.root)
+            restore(project, saved)
+            project.store.forget_backup(str(saved))
+            project.store.close()
+            return 0
+
+        self._child(save)
+        pages = file.stat().st_size // 4096
+        page = chance.randrange(1, pages)
+        with file.open("r+b") as stream:
+            stream.seek(page * 4096)
+            content = stream.read(4096)
+            stream.seek(page * 4096)
+            stream.write(bytes(4096))
+        noticed = bool(self._findings()) or not any(content)
+        if not noticed:
+            # A page that holds nothing any more (SQLite's free list) may be lost without a loss.
+            noticed = self._same_as(saved)
+        self._child(bring_back)
+        return {
+            "what": "database",
+            "how": "page",
+            "struck": any(content),
+            "noticed": noticed,
+            "code": 0,
+            "clear": True,
+            "seconds": 0.0,
+        }
+
+    def _same_as(self, saved: Path) -> bool:
+        def compare() -> int:
+            import zipfile
+
+            other = self.folder / "after.zip"
+            other.unlink(missing_ok=True)
+            backup(Project.open(self.root), other)
+            with zipfile.ZipFile(saved) as one, zipfile.ZipFile(other) as two:
+                names = [name for name in one.namelist() if "backups" not in name and "audit" not in name]
+                same = all(one.read(name) == two.read(name) for name in names if name.startswith("tables/"))
+            return answer(same)
+
+        ended = in_child(compare, self.folder / "output.txt")
+        return ended.code == 0 and ended.output == "true"
+
+    def _findings(self) -> list[str]:
+        """Items of what `curate db check` finds; the error itself where the database cannot even be read."""
+
+        def look() -> int:
+            project = Project.open(self.root)
+            report = check(project)
+            project.store.close()
+            serious = [finding for finding in report.findings if not finding.harmless]
+            return answer([f"{finding.item}: {finding.message}" for finding in serious])
+
+        ended = in_child(look, self.folder / "output.txt")
+        return list(json.loads(ended.output)) if ended.code == 0 else [ended.output[-500:]]
+
+    def _state(self) -> dict[str, Any]:
+        """As after a restart: is the project sound, and is every acknowledged decision there, once?"""
+        found = self._findings()
+        told = told_by(self.told)
+
+        def count() -> int:
+            project = Project.open(self.root)
+            stored: Counter[str] = Counter()
+            after: int | None = None
+            with project.store as store:
+                while page := store.decisions(limit=1000, after=after, oldest_first=True):
+                    stored.update(record.decision.id for record in page)
+                    after = page[-1].sequence
+            lost = sorted(set(told) - set(stored))
+            doubled = sorted(key for key, number in (stored + Counter()).items() if number > 1)
+            return answer({"lost": lost, "doubled": doubled, "stored": sum(stored.values())})
+
+        state = json.loads(self._child(count).output)
+        return {"findings": found, "acknowledged": len(set(told)), **state}
+
+
+def _summary(rounds: _Rounds) -> FaultBench:
+    ledger = rounds.ledger
+    counts = Counter(f"{entry['step']}/{entry['fault']}" for entry in ledger)
+    last = ledger[-1] if ledger else {"acknowledged": 0}
+    kinds = sorted({entry["fault"] for entry in ledger})
+    lines = [
+        "| step | " + " | ".join(kinds) + " | all |",
+        "|---|" + "---:|" * (len(kinds) + 1),
+    ]
+    for step in STEPS:
+        cells = [str(counts.get(f"{step}/{kind}", 0)) for kind in kinds]
+        total = sum(entry["step"] == step for entry in ledger)
+        lines.append(f"| {step} | " + " | ".join(cells) + f" | {total} |")
+    return FaultBench(
+        faults=len(ledger),
+        counts=dict(counts),
+        struck=sum(bool(entry.get("struck")) for entry in ledger),
+        acknowledged=last["acknowledged"],
+        lost=sum(len(entry["lost"]) for entry in ledger),
+        doubled=sum(len(entry["doubled"]) for entry in ledger),
+        broken=sum(bool(entry["findings"]) for entry in ledger),
+        unclear=sum(not entry["clear"] for entry in ledger),
+        stuck=sum(entry["again"] != 0 for entry in ledger),
+        unnoticed=sum(entry.get("noticed") is False for entry in ledger),
+        markdown="\n".join(lines),
+    )

@@ -1,0 +1,321 @@
+"""What the fault suite does to a project, and how: real commands in a process of their own, and what hits them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from curate.annotations import Decision, DecisionKind, IssueState
+from curate.errors import ConflictError, CurateError, NotFoundError
+from curate.review import decide
+from curate.workflows.project import Project
+
+__all__ = ["FAULTS", "STEPS", "Ended", "Fault", "fill_disk", "in_child", "review_until_told", "step_command"]
+
+STEPS = ("ingest", "review", "version", "scan", "training")
+FAULTS = ("kill", "disk_full", "file_limit", "cut", "corrupt", "clock")
+_SECONDS = 180.0
+_ROOM = 400_000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What hits a step.
+
+    Attributes:
+        kind: One of `FAULTS`, or "" for none.
+        after: Seconds until it strikes.
+        amount: Bytes of room left, bytes a file may still grow, or seconds that the clock jumps.
+    """
+
+    kind: str = ""
+    after: float = 0.0
+    amount: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code (negative for a signal), its output, and after how long."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether it said in words what was wrong, or nothing was: no traceback."""
+        return self.code < 0 or "Traceback (most recent call last)" not in self.output
+
+
+def in_child(
+    work: Callable[[], int],
+    output: Path,
+    fault: Fault = Fault(),
+    strike: Callable[[], None] | None = None,
+) -> Ended:
+    """Do work in a forked process, with a fault; modules that are loaded already need not be loaded again.
+
+    Args:
+        work: Returns the exit code.
+        output: File for what it prints.
+        fault: "kill", "file_limit" and "clock" are done here.
+        strike: Called after `fault.after` seconds, for the faults that come from outside.
+    """
+    started = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        _be_child(work, output, fault)
+    if fault.kind == "kill" or strike is not None:
+        _wait(pid, fault.after, stop=False)
+        if strike is not None:
+            strike()
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    status = _wait(pid, _SECONDS, stop=True)
+    return Ended(
+        os.waitstatus_to_exitcode(status), output.read_text(errors="replace"), time.monotonic() - started
+    )
+
+
+_ended: dict[int, int] = {}
+
+
+def _wait(pid: int, seconds: float, *, stop: bool) -> int:
+    """Wait for a child for some seconds; its status, or 0 while it runs. With `stop` it does not outlive them."""
+    ends = time.monotonic() + seconds
+    while pid not in _ended:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            _ended[pid] = status
+        elif time.monotonic() < ends:
+            time.sleep(0.002)
+        elif stop:
+            os.kill(pid, signal.SIGKILL)
+            _ended[pid] = os.waitpid(pid, 0)[1]
+        else:
+            return 0
+    return _ended.pop(pid) if stop else 0
+
+
+def _be_child(work: Callable[[], int], output: Path, fault: Fault) -> None:
+    code = 70
+    try:
+        os.setsid()
+        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        if fault.kind == "file_limit":
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            limit = int(fault.amount)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        if fault.kind == "clock":
+            _jump_clock(fault)
+        code = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _jump_clock(fault: Fault) -> None:
+    real, jumps_at = time.time, time.monotonic() + fault.after
+
+    def moved() -> float:
+        return real() + (fault.amount if time.monotonic() >= jumps_at else 0.0)
+
+    time.time = moved
+
+
+def command(arguments: Sequence[str]) -> Callable[[], int]:
+    """The command line itself, as the console script runs it."""
+
+    def work() -> int:
+        from curate.cli.main import run
+
+        sys.argv = ["curate", *arguments]
+        try:
+            run()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return 0
+
+    return work
+
+
+def spawned(arguments: Sequence[str]) -> Callable[[], int]:
+    """The same in a freshly started interpreter."""
+
+    def work() -> int:
+        os.execv(sys.executable, [sys.executable, "-m", "curate.cli.main", *arguments])
+
+    return work
+
+
+def step_command(step: str, root: Path, sources: Path, number: int) -> list[str]:
+    """The arguments of `curate` for a step; an ingest gets new pictures.
+
+    Args:
+        step: One of `STEPS`, but review.
+        root: Of the project.
+        sources: Where new pictures go.
+        number: Of the round: other rounds have other pictures.
+    """
+    if step == "ingest":
+        folder = sources / f"{number:05d}"
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            chance = random.Random(number)
+            for name in range(3):
+                image = Image.effect_noise((320, 240), 60).convert("RGB")
+                image.putpixel((0, 0), (number % 256, number // 256 % 256, chance.randrange(256)))
+                image.save(folder / f"r{number:05d}_{name}.png")
+        return ["ingest", str(folder), "--project", str(root)]
+    if step == "version":
+        return ["version", "create", "--note", f"round {number}", "--project", str(root)]
+    if step == "training":
+        return ["train", _newest_version(root), "--seed", str(number), "--project", str(root)]
+    return ["scan", "--project", str(root)]
+
+
+def _newest_version(root: Path) -> str:
+    project = Project.open(root)
+    with project.store as store:
+        return store.versions()[-1].id
+
+
+def review_until_told(root: Path, told: Path, number: int, seed: int, decisions: int) -> Callable[[], int]:
+    """A reviewer at work: each decision is saved, then said in the file `told`; what is said is acknowledged."""
+
+    def work() -> int:
+        chance = random.Random(seed)
+        project = Project.open(root)
+        handle = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            with project.store as store:
+                client = f"tab-{number}"
+                for count in range(store.ack(client) + 1, decisions + 1):
+                    decision = _some_decision(project, chance, f"{number}-{count}")
+                    try:
+                        decide(store, decision, client_id=client, sequence=count)
+                    except (ConflictError, NotFoundError):
+                        continue  # Nothing to undo, or the label is gone: refused, and said to be.
+                    os.write(handle, f"{decision.id}\n".encode())
+        except CurateError as error:
+            sys.stdout.write(f"error: {error}\n")
+            return 1
+        return 0
+
+    return work
+
+
+def _some_decision(project: Project, chance: random.Random, name: str) -> Decision:
+    store = project.store
+    kind = chance.choice(("edit", "edit", "relabel", "keep", "add", "undo"))
+    if kind == "keep":
+        page = store.issues((IssueState.OPEN,), limit=30).issues
+        if page:
+            return Decision(name, DecisionKind.KEEP, "ann", issue_id=chance.choice(page).id)
+        kind = "edit"
+    if kind == "undo":
+        return Decision(name, DecisionKind.UNDO, "ann")
+    label = chance.choice(store.annotations(source=project.config.labels.working))
+    if kind == "relabel":
+        other = chance.choice(project.config.classes)
+        return Decision(name, DecisionKind.RELABEL, "ann", annotation_id=label.id, label=other)
+    x, y = chance.uniform(0, 200), chance.uniform(0, 150)
+    box = (x, y, x + chance.uniform(10, 60), y + chance.uniform(10, 60))
+    if kind == "add" and chance.random() < 0.3:
+        return Decision(name, DecisionKind.ADD, "ann", frame_id=label.frame_id, label="person", bbox_xyxy=box)
+    return Decision(name, DecisionKind.EDIT, "ann", annotation_id=label.id, bbox_xyxy=box)
+
+
+@contextlib.contextmanager
+def fill_disk(folder: Path, room: int) -> Iterator[None]:
+    """Leave only so many bytes free on the file system of a folder."""
+    filler = folder / "filler"
+    free = shutil.disk_usage(folder).free
+    with filler.open("wb") as file, contextlib.suppress(OSError):
+        os.posix_fallocate(file.fileno(), 0, max(0, free - room))
+    try:
+        yield
+    finally:
+        filler.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
+    """A file system of its own at `folder`, where this user may mount one; else False, and the folder as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    done = subprocess.run(["mount", *options], capture_output=True, check=False)
+    try:
+        yield done.returncode == 0
+    finally:
+        if done.returncode == 0:
+            subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
+
+
+def corrupt(path: Path, chance: random.Random) -> str:
+    """Damage a file: bytes turned, the end cut off, or nothing left of it; says which."""
+    data = bytearray(path.read_bytes())
+    how = chance.choice(("turned", "cut", "emptied"))
+    if how == "turned" and data:
+        for _ in range(chance.randint(1, 64)):
+            data[chance.randrange(len(data))] ^= chance.randint(1, 255)
+    elif how == "cut":
+        del data[chance.randrange(max(1, len(data))) :]
+    else:
+        data.clear()
+    path.write_bytes(bytes(data))
+    return how
+
+
+def cut_connections(url: str) -> None:
+    """Make the PostgreSQL server end every other connection to this database."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+    statement = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def told_by(path: Path) -> list[str]:
+    """Ids in a file of acknowledgements; half a line at the end was never said."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text().split("\n")[:-1] if line]
+
+
+def room(chance: random.Random) -> int:
+    """Bytes left on a disk that is nearly full."""
+    return int(chance.uniform(0, 1) ** 2 * _ROOM)
+
+
+def answer(value: Any) -> int:
+    """Print a value as JSON, for the process that waits."""
+    sys.stdout.write(json.dumps(value))
+    return 0

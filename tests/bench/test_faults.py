@@ -1,0 +1,33 @@
+"""A short run of the fault suite; `curate bench faults` is the long one (docs/reliability.md)."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def _run(folder, faults, *more):
+    command = [sys.executable, "-m", "curate.cli.main", "bench", "faults", "--folder", str(folder)]
+    report = folder.parent / "faults.json"
+    options = ["--faults", str(faults), "--seed", "11", "--json", str(report), *more]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + (folder / "ledger.jsonl").read_text()
+    return json.loads(report.read_text())
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_nothing_is_lost_whatever_strikes(tmp_path):
+    folder = tmp_path / "faults"
+    first = _run(folder, 6)
+    assert first["faults"] == 6
+    lines = (folder / "ledger.jsonl").read_text().splitlines()
+    result = _run(folder, 14)
+    assert (folder / "ledger.jsonl").read_text().splitlines()[:6] == lines, "it goes on where it was"
+    assert result["faults"] == 14
+    assert result["struck"] > 0
+    assert result["acknowledged"] > 0
+    assert [result[name] for name in ("lost", "doubled", "broken", "unclear", "stuck", "unnoticed")] == [
+        0
+    ] * 6
