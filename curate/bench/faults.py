@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from curate.bench.faults_steps import (
     Ended,
     Fault,
     answer,
-    command,
     corrupt,
     cut_connections,
     fill_disk,
@@ -99,8 +98,8 @@ def bench_faults(
     seed: int,
     reporter: Reporter,
     postgres: str | None = None,
+    command: Callable[[Sequence[str]], int] | None = None,
     steps: tuple[str, ...] = STEPS,
-    spawn: bool = False,
     ends: Callable[[], bool] = lambda: False,
 ) -> FaultBench:
     """Run rounds until the ledger has so many; what is in it already is not done again.
@@ -114,15 +113,16 @@ def bench_faults(
         seed: Decides steps, faults and their moments; the moments also depend on how fast the machine is.
         reporter: Told how far it is.
         postgres: URL of an empty database to use instead of a SQLite file; it has to outlive the ledger.
+        command: Runs the command line in a forked process, which spares the loading of modules, and gives its exit
+            code; None: an interpreter is started for each command.
         steps: Only these.
-        spawn: Start an interpreter for each command instead of forking one that has its modules loaded.
         ends: Asked before each round whether to stop; the next run goes on.
 
     Raises:
         DataError: The project cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rounds = _Rounds(folder, seed, postgres, spawn)
+    rounds = _Rounds(folder, seed, postgres, command)
     with ExitStack() as stack:
         rounds.has_disk = stack.enter_context(small_disk(rounds.disk, _DISK_MB))
         rounds.load()
@@ -138,14 +138,16 @@ def bench_faults(
 class _Rounds:
     """The project on its small disk, and what happened to it so far."""
 
-    def __init__(self, folder: Path, seed: int, postgres: str | None, spawn: bool) -> None:
+    def __init__(
+        self, folder: Path, seed: int, postgres: str | None, command: Callable[[Sequence[str]], int] | None
+    ) -> None:
         self.folder = folder
         self.seed = seed
         self.postgres = postgres
         self.disk = folder / "disk"
         self.root = self.disk / "site"
         self.has_disk = False
-        self._command = spawned if spawn else command
+        self._command = command
         self._file = folder / "ledger.jsonl"
         lines = self._file.read_text().splitlines() if self._file.exists() else []
         self.ledger: list[dict[str, Any]] = [json.loads(line) for line in lines]
@@ -160,10 +162,6 @@ class _Rounds:
             shutil.copytree(kept, self.root)
         if not self.root.exists():
             self._child(self._make)
-        import curate.cli.main
-        import curate.workflows.jobs
-        import curate.workflows.retrain
-        import curate.workflows.scan  # noqa: F401
 
     def save(self) -> None:
         """Keep the project beside the small disk, which is gone afterwards."""
@@ -243,7 +241,8 @@ class _Rounds:
             return answer(step_command(step, self.root, self.folder / "sources", number))
 
         arguments = json.loads(self._child(prepare).output)
-        return self._command(arguments)
+        run = self._command
+        return spawned(arguments) if run is None else lambda: run(arguments)
 
     def _strike(self, step: str, kind: str, number: int, chance: random.Random) -> tuple[Ended, bool]:
         usual = self._usual(step)

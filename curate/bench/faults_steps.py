@@ -145,22 +145,6 @@ def _jump_clock(fault: Fault) -> None:
     time.time = moved
 
 
-def command(arguments: Sequence[str]) -> Callable[[], int]:
-    """The command line itself, as the console script runs it."""
-
-    def work() -> int:
-        from curate.cli.main import run
-
-        sys.argv = ["curate", *arguments]
-        try:
-            run()
-        except SystemExit as stop:
-            return int(stop.code or 0)
-        return 0
-
-    return work
-
-
 def spawned(arguments: Sequence[str]) -> Callable[[], int]:
     """The same in a freshly started interpreter."""
 

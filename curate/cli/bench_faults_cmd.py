@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -46,7 +48,7 @@ def faults(
             seed=seed,
             reporter=reporter,
             postgres=postgres,
-            spawn=spawn,
+            command=None if spawn else _prepared(),
             ends=lambda: stops is not None and time.monotonic() > stops,
         )
     console.print(result.markdown, markup=False, soft_wrap=True)
@@ -58,3 +60,20 @@ def faults(
         emit_json(asdict(result))
     if not result.good:
         raise StoreError("something was lost, broken or unclear; the ledger says where", file=folder)
+
+
+def _prepared() -> Callable[[Sequence[str]], int]:
+    """The command line as a function, with everything loaded that a step needs."""
+    import curate.workflows.retrain
+    import curate.workflows.scan  # noqa: F401
+    from curate.cli.main import run
+
+    def command(arguments: Sequence[str]) -> int:
+        sys.argv = ["curate", *arguments]
+        try:
+            run()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return 0
+
+    return command
