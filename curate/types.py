@@ -21,3 +21,8 @@ Point: TypeAlias = tuple[float, float]
 Ring: TypeAlias = tuple[Point, ...]
 """At least three points, not closed (the last point differs from the first)."""
 JSONValue: TypeAlias = Any
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text can be kept in every database and written as UTF-8: no NUL, no halves of surrogate pairs."""
+    return "\x00" not in text and not any(0xD800 <= ord(char) <= 0xDFFF for char in text)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from curate.config.schema import SiteConfig
+from curate.config.yaml_check import yaml_danger
 from curate.errors import ConfigError
 
 __all__ = ["MAX_BYTES", "load_site", "parse_site"]
@@ -48,14 +49,9 @@ def parse_site(text: str, *, file: object = "site.yaml") -> SiteConfig:
         ConfigError: Not YAML, or it breaks the schema; names line and key.
     """
     try:
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AliasToken):
-                raise ConfigError(
-                    "YAML aliases are not allowed here",
-                    file=file,
-                    item=f"line {token.start_mark.line + 1}",
-                    hint="write the value out",
-                )
+        danger = yaml_danger(text)
+        if danger is not None:
+            raise ConfigError(danger[0], file=file, item=f"line {danger[1]}", hint="write the value out")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -27,6 +27,9 @@ _NAME = re.compile(r"^[^\x00-\x1f/\\<>]{1,64}$")
 def _check_name(value: str) -> str:
     if not _NAME.match(value) or value.strip() != value:
         raise ValueError("a name has 1 to 64 characters, no slashes, angle brackets or control characters")
+    if value[0] in "=+-@":
+        # Tables of names end up in spreadsheets, which would run them.
+        raise ValueError("a name does not begin with =, +, - or @")
     return value
 
 

@@ -40,6 +40,8 @@ __all__ = [
 
 _OUTSIDE = 2.0
 """A label tool's rounding puts a box up to so many pixels out of its frame; more is a mistake."""
+_FAR = 1e7
+"""Beyond any picture, and long before areas overflow."""
 _SILENT = 0.011
 """Rounding to 0.01 px is no news."""
 
@@ -82,6 +84,8 @@ def valid_polygons(rings: Sequence[Ring], item: str, report: ImportReport) -> tu
     What crosses itself is repaired and reported; a bridge of no width between the parts of one ring (YOLO's way
     to write holes and several parts) is taken out without a word.
     """
+    if any(abs(value) > _FAR for ring in rings for point in ring for value in point):
+        raise BadItem("polygon", f"a polygon's coordinates must lie within {_FAR:,.0f} px")
     polygons = tuple(Polygon(ring) for ring in rings)
     reason = polygons_valid_reason(polygons)
     if not reason:

@@ -19,6 +19,7 @@ import yaml
 from defusedxml import DefusedXmlException
 from defusedxml import ElementTree as SafeXml
 
+from curate.config.yaml_check import yaml_danger
 from curate.errors import CurateError, FormatError
 
 __all__ = [
@@ -40,7 +41,6 @@ _MAX_YAML_BYTES = 2**22
 _MAX_FILES = 2_000_000
 LABEL_SUFFIXES = frozenset({".json", ".jsonl", ".xml", ".txt", ".yaml", ".yml", ".ini", ".names", ".data"})
 """What is unpacked of an archive: never pictures, which have to be ingested anyway."""
-_MAX_DEPTH = 64
 
 
 def read_text(path: Path, *, what: str = "a label file", max_bytes: int = MAX_BYTES) -> str:
@@ -114,23 +114,9 @@ def load_yaml(path: Path, *, what: str = "a declaration") -> Any:
     """
     text = read_text(path, what=what, max_bytes=_MAX_YAML_BYTES)
     try:
-        depth = 0
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AliasToken):
-                line = f"line {token.start_mark.line + 1}"
-                raise FormatError("YAML aliases are not allowed here", file=path, item=line)
-            if isinstance(
-                token,
-                yaml.BlockMappingStartToken
-                | yaml.BlockSequenceStartToken
-                | yaml.FlowMappingStartToken
-                | yaml.FlowSequenceStartToken,
-            ):
-                depth += 1
-            elif isinstance(token, yaml.BlockEndToken | yaml.FlowMappingEndToken | yaml.FlowSequenceEndToken):
-                depth -= 1
-            if depth > _MAX_DEPTH:
-                raise FormatError(f"the YAML is nested too deep for {what}", file=path)
+        danger = yaml_danger(text)
+        if danger is not None:
+            raise FormatError(f"{danger[0]}, in {what}", file=path, item=f"line {danger[1]}")
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from curate.formats.report import BadItem
+from curate.types import is_storable
 
 __all__ = [
     "as_flag",
@@ -132,12 +133,8 @@ def clean_json(value: Any, what: str) -> Any:
             stack += [(item, depth + 1) for item in current]
         elif isinstance(current, float) and not math.isfinite(current):
             raise BadItem("not_finite", f"{what} holds {current}, which JSON cannot carry")
-        elif isinstance(current, str) and not _storable(current):
+        elif isinstance(current, str) and not is_storable(current):
             raise BadItem("wrong_type", f"{what} holds a text that cannot be stored: {shown(current)}")
         elif isinstance(current, int) and abs(current) > 2**63:
             raise BadItem("wrong_type", f"{what} holds a number of more than 64 bits")
     return value
-
-
-def _storable(text: str) -> bool:
-    return "\x00" not in text and not any(0xD800 <= ord(char) <= 0xDFFF for char in text)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +27,12 @@ _PILLOW_PIXELS = 178_956_970
 _ORIENTATION = 0x0112
 _KEPT_TAGS = frozenset({_ORIENTATION, 0x9003, 0x9011, 0x9291})
 """Orientation, DateTimeOriginal, OffsetTimeOriginal, SubSecTimeOriginal."""
-# What Pillow's decoders raise on broken files, one release or another.
+# A broken file is told by one error of ours; what Pillow says of it on the way there, nobody can use.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# What Pillow's decoders raise on broken files, one release or another; a warning where warnings are errors.
 _BROKEN = (
+    UserWarning,
     OSError,
     SyntaxError,
     ValueError,

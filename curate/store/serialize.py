@@ -29,7 +29,7 @@ from curate.annotations import (
 )
 from curate.errors import FormatError
 from curate.geometry.rle import rle_from_coco, rle_to_coco
-from curate.types import BoxTuple, Ring
+from curate.types import BoxTuple, Ring, is_storable
 
 __all__ = [
     "annotation_from_dict",
@@ -206,6 +206,8 @@ def _from_dict(cls: type[T], value: Any, readers: Mapping[str, Reader], item: st
 def _text(value: Any, item: str) -> str:
     if not isinstance(value, str):
         raise FormatError(f"expected text, got {value!r}", item=item)
+    if not is_storable(value):
+        raise FormatError(f"this text cannot be stored: {value!r:.80}", item=item)
     return value
 
 

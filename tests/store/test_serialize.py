@@ -22,7 +22,7 @@ from curate.errors import CurateError, FormatError
 from curate.store import serialize
 
 numbers = st.floats(0, 1000, allow_nan=False)
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8)
 boxes = st.builds(lambda x, y, w, h: (x, y, x + w + 1, y + h + 1), numbers, numbers, numbers, numbers)
 rings = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=5).map(tuple)
 polygons = st.lists(st.builds(Polygon, rings, st.lists(rings, max_size=2).map(tuple)), max_size=2).map(tuple)
@@ -33,11 +33,28 @@ values = st.recursive(
 )
 shares = st.floats(0, 1)
 proposals = st.builds(Proposal, st.sampled_from(ProposalKind), st.none() | texts, st.none() | boxes, masks)
+
+
+def named(*names):
+    """Texts for the fields that would else be made of any characters, NUL among them, which no database takes."""
+    return dict.fromkeys(names, texts)
+
+
+def maybe(*names):
+    return dict.fromkeys(names, st.none() | texts)
+
+
 nouns = {
-    "frame": st.builds(Frame, id=texts, name=texts, captured_at=numbers, index=st.integers(0)),
+    "frame": st.builds(
+        Frame,
+        **named("id", "name", "camera", "clip", "sha256", "path", "source"),
+        captured_at=numbers,
+        index=st.integers(0),
+    ),
     "annotation": st.builds(
         Annotation,
-        id=texts,
+        **named("id", "frame_id", "label"),
+        **maybe("track_id"),
         bbox_xyxy=boxes,
         mask=masks,
         score=st.none() | shares,
@@ -47,6 +64,8 @@ nouns = {
     "proposal": proposals,
     "issue": st.builds(
         Issue,
+        **named("id", "frame_id", "explanation"),
+        **maybe("annotation_id", "label", "group_id"),
         bbox_xyxy=st.none() | boxes,
         severity=shares,
         probability=shares,
@@ -57,6 +76,8 @@ nouns = {
     ),
     "decision": st.builds(
         Decision,
+        **named("id", "reviewer", "note"),
+        **maybe("issue_id", "frame_id", "annotation_id", "label", "undoes"),
         kind=st.sampled_from(DecisionKind),
         bbox_xyxy=st.none() | boxes,
         mask=masks,

@@ -11,6 +11,7 @@ from curate.annotations import Decision, DecisionKind, replace
 from curate.errors import ConflictError, CurateError, DataError, NotFoundError
 from curate.review import DecisionOutcome, decide
 from curate.store.serialize import decision_from_dict
+from curate.types import is_storable
 from curate.workflows.coverage import mark_covered, unmark_covered
 from curate.workflows.gold import GOLD_SOURCE
 from curate.workflows.project import Project
@@ -34,6 +35,10 @@ _FIELDS = (
 )
 _LOOKS = ("seen", "unseen")
 """Operations that say whether somebody looked at a frame: no decision on a label."""
+
+
+_LARGEST_NUMBER = 2**53
+"""JavaScript counts exactly up to here."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +81,40 @@ def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -
         reviewer: Who decides.
         outbox: {"client": str, "operations": [...]} as the browser holds it, or None when it has said nothing.
     """
-    client = str((outbox or {}).get("client", ""))[:64]
+    if outbox is None:
+        return SyncResult()
+    operations = _checked(outbox)
+    if operations is None:
+        return SyncResult(
+            trouble="Not saved: what came from this browser is no list of edits. Reload the page."
+        )
+    client = outbox.get("client", "")[:64]
     result = SyncResult(client)
-    if not client or outbox is None:
+    if not client:
         return result
     try:
         result.acknowledged = project.store.ack(client)
-        fresh = [
-            operation
-            for operation in outbox.get("operations", ())
-            if int(operation.get("n", 0)) > result.acknowledged
-        ]
+        fresh = [operation for operation in operations if operation["n"] > result.acknowledged]
         # What one action of the reviewer changed comes as neighbours of one batch: all of it or nothing.
         for _, batch in groupby(fresh, key=lambda operation: operation.get("batch") or operation.get("n")):
             _apply(project, reviewer, list(batch), result)
     except CurateError as error:
         result.trouble = f"Not saved yet, it stays in this browser: {error}"
     return result
+
+
+def _checked(outbox: Any) -> list[Mapping[str, Any]] | None:
+    """The operations, if this is an outbox at all: any program may send something in the browser's place."""
+    if not isinstance(outbox, Mapping):
+        return None
+    client, operations = outbox.get("client", ""), outbox.get("operations", ())
+    if not isinstance(client, str) or not is_storable(client) or not isinstance(operations, list | tuple):
+        return None
+    for operation in operations:
+        number = operation.get("n") if isinstance(operation, Mapping) else None
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < _LARGEST_NUMBER:
+            return None
+    return list(operations)
 
 
 def _apply(project: Project, reviewer: str, batch: Sequence[Mapping[str, Any]], result: SyncResult) -> None:
