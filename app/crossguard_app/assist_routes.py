@@ -19,7 +19,10 @@ from starlette.routing import Route
 from crossguard_app.presenters.shapes import label_values
 from crossguard_app.resources import ROUTE, base_path, current_project, project_secret
 from crossguard_app.signing import sign, verify
+from curate.annotations import Rle
 from curate.errors import CurateError, DataError
+from curate.geometry.combine import subtracted, united
+from curate.store.serialize import mask_from_dict, mask_to_dict
 from curate.workflows.assist_client import AssistClient
 from curate.workflows.project import Project
 from curate.workflows.tracks import interpolated
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["assist_routes"]
 
-_MOST_BYTES = 64_000
+_MOST_BYTES = 2_000_000
 _PICTURE = re.compile(r"^[0-9a-f]{12}-[0-9a-f]{32}\.png$")
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "ready": ("frame", "ahead"),
@@ -38,7 +41,8 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "difference": ("frame",),
     "parked": ("frame", "source"),
 }
-"""Operations of the helper process and what each takes; `layer` and `interpolate` are answered here."""
+"""Operations of the helper process and what each takes; `layer`, `interpolate` and `combine` are answered here."""
+_COMBINATIONS = {"unite": united, "subtract": subtracted}
 
 
 def assist_routes() -> list[Route]:
@@ -89,6 +93,8 @@ async def _answer(project: Project, asked: Mapping[str, Any]) -> dict[str, Any]:
         return await run_in_threadpool(_layer, project, asked["frame"], str(asked.get("source")))
     if operation == "interpolate":
         return await run_in_threadpool(_interpolate, project, str(asked.get("label")))
+    if operation == "combine":
+        return await run_in_threadpool(_combine, asked)
     if operation not in _FIELDS:
         raise DataError(f"no such operation: {operation!r}")
     fields = {name: asked[name] for name in _FIELDS[operation] if asked.get(name) is not None}
@@ -110,6 +116,14 @@ def _parked(project: Project, label_ids: list[str]) -> dict[str, Any]:
 def _layer(project: Project, frame_id: str, source: str) -> dict[str, Any]:
     labels = project.store.annotations(source, [frame_id])
     return {"shapes": [label_values(label) | {"score": label.score} for label in labels]}
+
+
+def _combine(asked: Mapping[str, Any]) -> dict[str, Any]:
+    first, second = (mask_from_dict(asked.get(name), name) for name in ("first", "second"))
+    how = _COMBINATIONS.get(str(asked.get("how")))
+    if how is None or isinstance(first, Rle) or isinstance(second, Rle):
+        raise DataError(f"expected two polygon masks and one of {', '.join(_COMBINATIONS)}")
+    return {"mask": mask_to_dict(how(first, second))}
 
 
 def _interpolate(project: Project, label_id: str) -> dict[str, Any]:

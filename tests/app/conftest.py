@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -219,6 +220,20 @@ def server(sample: Sample, tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def editor_page() -> type:
+    """The class that drives the editor (the folder of tests is no package)."""
+    spec = importlib.util.spec_from_file_location(
+        "crossguard_editor_page", Path(__file__).with_name("editor_page.py")
+    )
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.EditorPage
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[object]:
     if CHROMIUM is None:
         pytest.skip("no chromium found on the PATH")
@@ -237,5 +252,47 @@ def page(chromium, server: Server) -> Iterator[object]:
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
     yield opened
+    context.close()
+    assert not problems, problems
+
+
+@pytest.fixture(scope="session")
+def editor_site(template: Sample, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """One project for all tests of the editor's actions, each on frames of its own; with labels of another source."""
+    template.project.store.close()
+    root = tmp_path_factory.mktemp("actions") / "site"
+    shutil.copytree(template.project.root, root)
+    project = Project.open(root)
+    frames = sorted(project.store.frames(), key=lambda frame: frame.name)
+    project.store.add_annotations(
+        [
+            Annotation(f"other-{index}-{n}", frames[index].id, "bicycle", box, source="other", score=score)
+            for index in (14, 15)
+            for n, (box, score) in enumerate(
+                [((200, 10, 230, 40), 0.9), ((240, 10, 270, 40), 0.6), ((280, 10, 310, 40), 0.2)]
+            )
+        ],
+        "other",
+    )
+    yield project
+    project.store.close()
+
+
+@pytest.fixture(scope="session")
+def editor_server(editor_site: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(editor_site.root, tmp_path_factory.mktemp("log") / "server.log")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def editor(chromium, editor_server: Server, editor_site: Project, editor_page):
+    context = chromium.new_context(viewport={"width": 1360, "height": 860})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield editor_page(page, editor_server.url, editor_site.store)
     context.close()
     assert not problems, problems

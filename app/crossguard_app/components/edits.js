@@ -3,7 +3,7 @@
 import { randomId } from "./dom.js";
 import { copyMask, maskBox, moveBox, moveMask, normalBox, resizeBox, rings, scaleMask } from "./geometry.js";
 import { nextHandle } from "./handles.js";
-import { boxRing, cut, simplified, united, withRing } from "./rings.js";
+import { beside, boxRing, cut, simplified, withRing } from "./rings.js";
 
 const FLAGS = ["occluded", "difficult", "ignore"];
 const THIN = 0.7; // pixels by which an outline may move when its points are thinned
@@ -57,13 +57,28 @@ export class Edits {
   }
 
   // A ring drawn into the selected label: a hole or another part.
-  ring(points) {
+  async ring(points) {
     const label = this.chosen();
     if (!label) return;
-    const { width, height } = this.bench.frame;
-    const mask = withRing(outlineOf(label), points, width, height);
-    if (mask.polygons.length) this.masked(label, mask);
+    const drawn = { polygons: [{ exterior: points }] };
+    const { mask, hole } = withRing(outlineOf(label), points);
+    const whole = mask ?? await this.combined(label, drawn, hole ? "subtract" : "unite");
+    if (!whole) return;
+    if (whole.polygons.length) this.masked(label, whole);
     else this.say("Nothing would be left of it: delete the label instead.");
+  }
+
+  // Overlapping shapes are put together on the server, exactly; null when that failed or the label changed since.
+  async combined(label, other, how) {
+    const { bench } = this;
+    const { frame } = bench;
+    try {
+      const { mask } = await bench.assist.ask("combine", frame, { first: outlineOf(label), second: other, how });
+      return bench.frame?.id === frame.id && bench.label(label.id)?.revision === label.revision ? mask : null;
+    } catch (error) {
+      bench.toolbar.say(error.message, "bad");
+      return null;
+    }
   }
 
   simplify() {
@@ -97,20 +112,24 @@ export class Edits {
     ], `${label.label} split`);
   }
 
-  merge(intoId, otherId) {
+  async merge(intoId, otherId) {
     const [label, other] = [this.bench.label(intoId), this.bench.label(otherId)];
     if (!label || !other) return;
     const { width, height } = this.bench.frame;
     const boxes = [label.bbox_xyxy, other.bbox_xyxy];
     const around = [Math.min(...boxes.map((box) => box[0])), Math.min(...boxes.map((box) => box[1])),
       Math.max(...boxes.map((box) => box[2])), Math.max(...boxes.map((box) => box[3]))];
-    const mask = label.mask || other.mask ? united(outlineOf(label), outlineOf(other), width, height) : null;
+    const plain = !label.mask && !other.mask;
+    const mask = plain ? null
+      : beside(outlineOf(label), outlineOf(other)) ?? await this.combined(label, outlineOf(other), "unite");
+    if (!plain && !mask) return;
     this.bench.selection = label.id;
     this.bench.pushAll([
       { kind: "edit", annotation_id: label.id, bbox_xyxy: mask ? normalBox(maskBox(mask), width, height) : around,
         ...(mask ? { mask } : {}) },
       { kind: "delete_label", annotation_id: other.id },
     ], `${other.label} merged into ${label.label}`);
+    this.say(`${other.label} merged into ${label.label}`);
   }
 
   // ---- handles ----------------------------------------------------------------------------------------------

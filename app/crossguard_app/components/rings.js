@@ -2,7 +2,6 @@
 
 import { assembled, inRing, signedArea } from "./areas.js";
 import { round } from "./geometry.js";
-import { Raster } from "./raster.js";
 
 const SMALLEST_AREA = 0.5; // square pixels: what is left of a cut beside a corner
 
@@ -31,32 +30,22 @@ function apart(first, second) {
   return !crossing && !inPolygon(first, second.exterior[0]) && !inPolygon(second, first.exterior[0]);
 }
 
-// Both masks as one. Parts that lie apart keep their points; overlapping ones are united pixel by pixel.
-export function united(first, second, width, height) {
-  if (first.polygons.every((a) => second.polygons.every((b) => apart(a, b)))) {
-    return { polygons: [...first.polygons, ...second.polygons] };
-  }
-  const raster = new Raster(width, height);
-  raster.fill(first);
-  raster.fill(second);
-  return raster.trace();
+// Both masks as one where they lie apart; null where they touch: then the server unites them.
+export function beside(first, second) {
+  const clear = first.polygons.every((a) => second.polygons.every((b) => apart(a, b)));
+  return clear ? { polygons: [...first.polygons, ...second.polygons] } : null;
 }
 
-// A ring drawn into a mask: inside a part it is a hole, outside all of them another part. One that crosses a
-// border takes away or adds pixel by pixel: a hole when it begins inside.
-export function withRing(mask, ring, width, height) {
+// A ring drawn into a mask: inside a part it is a hole, outside all of them another part. Where it crosses a border,
+// null: then the server cuts it out when it begins inside ("hole"), or adds it.
+export function withRing(mask, ring) {
   const within = mask.polygons.findIndex((polygon) => inPolygon(polygon, ring[0]));
-  const crossing = mask.polygons.some((polygon) => ringsOf(polygon).some((other) => ringsMeet(other, ring)));
-  const swallowed = mask.polygons.some((polygon) => ringsOf(polygon).some((other) => inRing(ring, other[0])));
-  if (crossing || swallowed) {
-    const raster = new Raster(width, height);
-    raster.fill(mask);
-    raster.fill({ polygons: [{ exterior: ring }] }, within < 0 ? 1 : 0);
-    return raster.trace();
-  }
-  if (within < 0) return { polygons: [...mask.polygons, { exterior: ring }] };
-  return { polygons: mask.polygons.map((polygon, index) =>
-    index === within ? { exterior: polygon.exterior, holes: [...(polygon.holes ?? []), ring] } : polygon) };
+  const touching = mask.polygons.some((polygon) => ringsOf(polygon).some((other) =>
+    ringsMeet(other, ring) || inRing(ring, other[0])));
+  if (touching) return { mask: null, hole: within >= 0 };
+  if (within < 0) return { mask: { polygons: [...mask.polygons, { exterior: ring }] } };
+  return { mask: { polygons: mask.polygons.map((polygon, index) =>
+    index === within ? { exterior: polygon.exterior, holes: [...(polygon.holes ?? []), ring] } : polygon) } };
 }
 
 // The mask on both sides of the line through a and b; null when it lies on one side.
@@ -72,7 +61,9 @@ function half(polygon, a, b, sign) {
   const holes = [];
   const runs = [];
   const crossings = [];
-  ringsOf(polygon).forEach((ring, number) => {
+  ringsOf(polygon).forEach((given, number) => {
+    // Outsides turn one way, holes the other, however they were drawn: then each run ends where the next begins.
+    const ring = signedArea(given) > 0 === (number === 0) ? given : [...given].reverse();
     const signs = ring.map((point) => (side(a, b, point) >= 0 ? 1 : -1));
     const crossed = ring.map((point, i) => {
       const before = (i + ring.length - 1) % ring.length;

@@ -90,10 +90,11 @@ export class Session {
   }
 
   // What one action changes, maybe on several frames: stored whole or not at all, undone as one.
-  pushAll(operations, text = operations[0].text) {
+  // `home` is the frame on the stage: undo leads back there.
+  pushAll(operations, text = operations[0].text, home = operations[0].frame_id) {
     const batch = operations.length > 1 ? { batch: randomId() } : {};
     const entries = operations.map((operation) => this.enter({ ...operation, ...batch }));
-    this.done.push({ text, operation: entries[0].operation, entries });
+    this.done.push({ text, home, operation: entries[0].operation, entries });
     this.redoable = [];
     this.persist();
     this.onchange();

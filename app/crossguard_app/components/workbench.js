@@ -224,7 +224,8 @@ export class Workbench {
 
   pushAll(operations, text) {
     const shared = { frame_id: this.frame.id, source: this.data.source, text };
-    return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text);
+    return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text,
+      shared.frame_id);
   }
 
   // A verdict on the open issue; with its group when that is switched on.
@@ -299,11 +300,8 @@ export class Workbench {
   undo() {
     const step = this.session.undo();
     if (step) {
-      const { operation } = step;
-      if (operation.closes) this.items.goTo((item) => item.issue?.id === operation.closes);
-      else this.items.goTo((item) => item.frame_id === operation.frame_id);
+      this.revisit(step);
       this.toolbar.say(`Undone: ${step.text}`);
-      this.open();
     } else if (this.data.undoable) {
       this.session.undoEarlier();
       this.toolbar.say(`Undone: ${this.data.undoable}`);
@@ -325,8 +323,19 @@ export class Workbench {
     this.toolbar.say(step ? `Done again: ${step.text}` : "There is nothing to redo.");
     if (!step) return;
     if (step.operation.closes) this.advance();
-    else if (step.operation.frame_id !== this.frame?.id
-      && this.items.goTo((item) => item.frame_id === step.operation.frame_id)) this.open();
+    else this.revisit(step);
+  }
+
+  // Back to where something was done, with its label selected.
+  revisit({ home, operation: { closes, annotation_id, target } }) {
+    const before = this.item;
+    if (closes) this.items.goTo((item) => item.issue?.id === closes);
+    else if (home !== this.frame?.id) this.items.goTo((item) => item.frame_id === home);
+    if (this.item !== before || this.shownFrame !== this.frame?.id || this.tools.tool !== "select") this.open();
+    const label = annotation_id ?? target;
+    if (this.label(label)) this.selection = label;
+    this.handle = null;
+    this.refresh();
   }
 
   cycle(direction) {
