@@ -7,6 +7,8 @@ import pytest
 
 from curate.annotations import Annotation, Polygon
 from curate.geometry.polygons import polygons_to_mask
+from curate.store import JobState
+from curate.workflows.coverage import looked_at
 
 pytestmark = pytest.mark.browser
 CLOSE = 0.011
@@ -296,6 +298,32 @@ def test_keys_can_be_changed_and_stay_changed(editor) -> None:
     editor.page.locator('[data-action="close-help"]').click()
     editor.press("w")
     pressed.wait_for()
+
+
+def test_frames_chosen_to_be_labelled_next(editor, editor_site) -> None:
+    store = editor_site.store
+    frames = sorted(store.frames(), key=lambda frame: frame.name)
+    chosen = [[frames[16].id, "Unlike all others."], [frames[12].id, "The detectors disagree."]]
+    job = store.create_job("label_next", {"count": 2})
+    store.claim_job(job.id, pid=1)
+    store.finish_job(job.id, JobState.DONE, result={"frames": chosen})
+    page = editor.page
+    page.goto(f"{editor.url}/frames")
+    page.get_by_text("Label next: frames that would teach most").click()
+    page.get_by_role("button", name="Go through 2 frames").click()
+    editor.on(frames[16].id)
+    page.get_by_text("Unlike all others.").wait_for()
+    assert page.locator('[data-action="layer"]').is_checked(), "what a detector sees is suggested at once"
+    editor.press("Space")  # all is right here
+    editor.on(frames[12].id)
+    page.get_by_text("The detectors disagree.").wait_for()
+    editor.saved()
+    assert frames[16].id in looked_at(editor_site, "cheap", [frames[16].id])
+    editor.press("Control+z")
+    editor.on(frames[16].id)
+    editor.saved()
+    assert looked_at(editor_site, "cheap", [frames[16].id]) == set()
+    editor.press("l")
 
 
 CONTRAST = """

@@ -22,6 +22,8 @@ export class Layers {
     } catch {
       // Forbidden or damaged: the beginning serves.
     }
+    // Frames chosen to be labelled come with what a detector sees on them.
+    this.shown ||= Boolean(bench.data.suggest);
   }
 
   get choices() {

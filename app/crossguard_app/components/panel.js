@@ -124,6 +124,7 @@ export class Panel {
         frame.excluded && h("span", { class: "flag" }, "excluded"),
         frame.seen && h("span", { class: "flag good" }, "looked at")),
       h("p", { class: "frame-name" }, frame.name),
+      frame.note && h("p", { class: "proposal" }, frame.note),
       h("dl", { class: "facts" }, frame.facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
   }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +100,7 @@ def frames_data(
     wanted: str,
     token: str,
     reviewer: str,
+    notes: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """All that the editor needs to show a frame and to go on from there.
 
@@ -111,11 +113,16 @@ def frames_data(
         wanted: The frame to begin with.
         token: The browser goes to `wanted` when this changes.
         reviewer: Who decides.
+        notes: Frame id -> why it was chosen; suggestions are shown at once on frames that were.
     """
     ids = [frame.id for frame in frames]
     window = _around(ids, current)
     items = [{"key": frame_id, "frame_id": frame_id, "issue": None} for frame_id in window]
-    return _data(project, items, source, sync, wanted=wanted, token=token, reviewer=reviewer)
+    data = _data(project, items, source, sync, wanted=wanted, token=token, reviewer=reviewer)
+    for frame_id, frame in data["frames"].items():
+        if notes and frame_id in notes:
+            frame["note"] = notes[frame_id]
+    return data | {"suggest": bool(notes)}
 
 
 def walk_data(

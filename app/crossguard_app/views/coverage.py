@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -24,17 +22,14 @@ from crossguard_app.presenters.frames import frame_cards
 from crossguard_app.resources import current_project, image_url
 from crossguard_app.state import query, remember, seed
 from crossguard_app.views.map_parts import leave, walk
-from crossguard_app.views.parts import ago, empty_state, hint_panel, job_line
+from crossguard_app.views.next_frames import choose_next
+from crossguard_app.views.parts import empty_state, hint_panel
 from crossguard_app.views.working import computed
-from curate.store import Job, JobState
-from curate.workflows.jobs import cancel_job, refresh_jobs, start_job
 from curate.workflows.project import Project
 from curate.workflows.site_coverage import SiteCoverage, site_coverage
 
 _SHOWN = 12
 _EVERY = "All"
-_NEXT = "label_next"
-_ACTIVE = (JobState.QUEUED, JobState.RUNNING, JobState.LOST)
 _SOURCES = {"working": "Working labels", "gold": "Gold objects"}
 
 
@@ -72,7 +67,7 @@ def page() -> None:
     with right:
         _cell(project, coverage, rows, columns, only, gold=gold)
     _thin(coverage, least)
-    _label_next(project)
+    choose_next(project)
 
 
 def _stamp(project: Project) -> str:
@@ -262,75 +257,4 @@ def _thin(coverage: SiteCoverage, least: int) -> None:
     st.dataframe(table, hide_index=True, width="stretch", height=min(320, 38 + 35 * len(table)))
     st.caption(
         "Expected: as many as the same class has at the same place on the other frames, for that much footage."
-    )
-
-
-def _cancel(job_id: str) -> None:
-    cancel_job(current_project(), job_id)
-
-
-@st.fragment(run_every=1)
-def _waiting(job: Job) -> None:
-    """The running search, until it ends; then the page is drawn again with what it found."""
-    project = current_project()
-    refresh_jobs(project)
-    now = project.store.job(job.id)
-    if now.state not in _ACTIVE:
-        st.rerun()
-    line, action = st.columns([8, 1], vertical_alignment="center")
-    with line:
-        job_line(replace(now, kind="label next"))
-    with action:
-        st.button(
-            "Cancel",
-            type="tertiary",
-            disabled=now.cancel_requested,
-            on_click=_cancel,
-            args=(job.id,),
-        )
-
-
-def _label_next(project: Project) -> None:
-    st.subheader("Label next", anchor=False)
-    jobs = project.store.jobs(kinds=(_NEXT,), limit=1)
-    if jobs and jobs[0].state in _ACTIVE:
-        _waiting(jobs[0])
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        count = st.number_input("Frames", 1, 500, 24, width=110, key="next-count")
-        if st.button("Choose frames to label next", type="primary", icon=":material/auto_awesome:"):
-            start_job(project, _NEXT, {"count": int(count)})
-            st.rerun()
-    st.caption(
-        "What the detectors doubt, on frames unlike those that people have looked at. The first search looks at all."
-    )
-    if not jobs:
-        return
-    if jobs[0].state is not JobState.DONE or not jobs[0].result:
-        job_line(replace(jobs[0], kind="label next"))
-        return
-    _proposed(project, jobs[0])
-
-
-def _proposed(project: Project, job: Job) -> None:
-    found = [(str(key), str(reason)) for key, reason in (job.result or {}).get("frames", ())]
-    frames = {frame.id: frame for frame in project.store.frames(ids=[key for key, _ in found])}
-    reasons = {key: reason for key, reason in found if key in frames}
-    if not reasons:
-        st.caption("No frame is left that would teach anything new.")
-        return
-    st.button(
-        f"Go through {len(reasons)} frames",
-        icon=":material/edit:",
-        on_click=walk,
-        args=("walk-frames", list(reasons)),
-    )
-    st.caption(f"Chosen {ago(job.finished_at or job.created_at, time.time())}, the most useful first.")
-    cards = frame_cards(project, [frames[key] for key in reasons], project.config.labels.working)
-    gallery(
-        "next-frames",
-        [replace(card, note=reasons[card.key]) for card in cards],
-        mode="open",
-        size=190,
-        on_open=lambda key: walk("walk-frames", [key, *(other for other in reasons if other != key)]),
     )

@@ -11,6 +11,7 @@ from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_da
 from crossguard_app.resources import current_project
 from crossguard_app.state import query, remember, reviewer, seed
 from crossguard_app.views.editing import Editing
+from crossguard_app.views.next_frames import choose_next, is_choosing, reasons_to_label
 from crossguard_app.views.parts import empty_state
 from curate.workflows.gold import GOLD_SOURCE
 from curate.workflows.project import Project
@@ -97,6 +98,17 @@ def _browse(project: Project) -> None:
     gallery("frame-gallery", frame_cards(project, part, wanted.source), mode="open", size=250, on_open=opened)
 
 
+def _next() -> None:
+    project = current_project()
+    bare = not any(entry.source == project.config.labels.working for entry in project.store.sources())
+    with st.expander(
+        "Label next: frames that would teach most",
+        icon=":material/auto_awesome:",
+        expanded=bare or is_choosing(project),
+    ):
+        choose_next(project)
+
+
 def _edit(start: str) -> None:
     project = current_project()
     source = query("source") if query("source") in _sources(project) else project.config.labels.working
@@ -137,12 +149,13 @@ def _walk(label_ids: list[str]) -> None:
 
 
 def _walk_frames(frame_ids: list[str]) -> None:
-    """Go through the frames chosen on the embedding map, in their order there."""
+    """Go through frames that were chosen on another page, in their order there."""
     project = current_project()
     known = {frame.id: frame for frame in project.store.frames(ids=frame_ids)}
     frames = [known[frame_id] for frame_id in frame_ids if frame_id in known]
     editing = Editing(project, _FRAME_WALK_KEY)
     start = frame_ids[0]
+    reasons = reasons_to_label(project)
     editing.show(
         lambda sync: frames_data(
             project,
@@ -153,6 +166,7 @@ def _walk_frames(frame_ids: list[str]) -> None:
             wanted=start,
             token=start,
             reviewer=reviewer(),
+            notes=reasons,
         )
     )
 
@@ -173,6 +187,7 @@ def page() -> None:
             f"curate ingest VIDEO_OR_FOLDER --project {project.root}",
         )
         return
+    st.session_state.pop("go-to", None)  # here we are
     walks = {"walk": _walk, "walk-frames": _walk_frames}
     for key, walk in walks.items():
         if ids := st.session_state.get(key):
@@ -181,6 +196,7 @@ def page() -> None:
             return
     frame_id = query("frame")
     if frame_id is None:
+        _next()
         _browse(project)
         return
     st.button("All frames", icon=":material/arrow_back:", on_click=_back, type="tertiary")
