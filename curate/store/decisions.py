@@ -102,6 +102,14 @@ class DecisionStore(StoreBase):
         with self._read() as connection:
             return [_record(row) for row in connection.execute(query)]
 
+    def decision_times(self, limit: int, reviewer: str | None = None) -> list[float]:
+        """When the newest decisions were made (Unix times, newest arrival first), of one person or of all."""
+        query = sa.select(_table.c.created_at).order_by(_table.c.sequence.desc()).limit(limit)
+        if reviewer is not None:
+            query = query.where(_table.c.reviewer == reviewer)
+        with self._read() as connection:
+            return list(connection.execute(query).scalars())
+
     def decision(self, decision_id: str) -> DecisionRecord:
         """One decision.
 

@@ -140,6 +140,19 @@ class FrameStore(StoreBase):
         with self._read() as connection:
             return list(connection.execute(query.order_by(*_ORDER).limit(count)).scalars())
 
+    def frames_around(self, frame: Frame, count: int) -> tuple[list[Frame], list[Frame]]:
+        """At most `count` frames of the same recording before it and as many after it, each in their order."""
+        table = schema.frames.c
+        order = sa.tuple_(table.position, table.id)
+        here = sa.tuple_(frame.index, frame.id)
+        query = sa.select(schema.frames).where(table.clip == frame.clip)
+        earlier = query.where(order < here).order_by(table.position.desc(), table.id.desc()).limit(count)
+        later = query.where(order > here).order_by(table.position, table.id).limit(count)
+        with self._read() as connection:
+            before = [_frame(row) for row in connection.execute(earlier)]
+            after = [_frame(row) for row in connection.execute(later)]
+        return before[::-1], after
+
     def frame_by_name(self, name: str) -> Frame:
         """The frame of a name or alias.
 

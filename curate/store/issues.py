@@ -77,6 +77,9 @@ class IssueStore(StoreBase):
         group_id: str | None = None,
         limit: int = 100,
         after: str | None = None,
+        *,
+        clip: str | None = None,
+        probability: tuple[float, float] | None = None,
     ) -> IssuePage:
         """A page of the queue: severity falling, then id.
 
@@ -88,6 +91,8 @@ class IssueStore(StoreBase):
             group_id: Only of this group.
             limit: Size of the page, at least 1.
             after: `IssuePage.next` of the page before.
+            clip: Only on frames of this recording.
+            probability: Only with a P(error) from the first to the second number, both included.
 
         Raises:
             StoreError: `after` is not such a cursor, or `limit` is below 1.
@@ -99,6 +104,12 @@ class IssueStore(StoreBase):
             for column, value in ((_table.c.frame_id, frame_id), (_table.c.group_id, group_id))
             if value is not None
         ]
+        if clip is not None:
+            fixed.append(
+                _table.c.frame_id.in_(sa.select(schema.frames.c.id).where(schema.frames.c.clip == clip))
+            )
+        if probability is not None:
+            fixed.append(_table.c.probability.between(*probability))
         rows: list[Any] = []
         with self._read() as connection:
             # One walk along an index for each combination, each in rank order, then merged: a single
@@ -161,6 +172,17 @@ class IssueStore(StoreBase):
                 ]
         rows.sort(key=lambda row: (-row.severity, row.id))
         return [IssueStatus(_issue(row), row.annotation_revision, row.decision_id) for row in rows]
+
+    def open_in_groups(self, group_ids: Iterable[str]) -> dict[str, int]:
+        """How many issues of each group are open; groups without any are left out."""
+        counts: dict[str, int] = {}
+        with self._read() as connection:
+            for chunk in chunked(sorted(set(group_ids))):
+                where = (_table.c.group_id.in_(chunk), _table.c.state == IssueState.OPEN.value)
+                query = sa.select(_table.c.group_id, sa.func.count()).where(*where)
+                rows = connection.execute(query.group_by(_table.c.group_id))
+                counts |= {group_id: count for group_id, count in rows}
+        return counts
 
     def issue_counts(self) -> list[IssueCount]:
         """Number of issues and sum of probabilities by type and state."""

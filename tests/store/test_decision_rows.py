@@ -37,6 +37,8 @@ def test_listing(store):
     def ids(**filters):
         return [int(record.decision.id[1:]) for record in store.decisions(**filters)]
 
+    assert store.decision_times(2, "bob") == [106.0, 104.0]
+    assert store.decision_times(9) == [106.0, 105.0, 104.0, 103.0, 102.0, 101.0]
     assert ids() == [6, 5, 4, 3, 2, 1]
     assert ids(limit=2) == [6, 5]
     assert ids(limit=2, after=store.decision("d5").sequence) == [4, 3]

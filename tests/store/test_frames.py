@@ -92,3 +92,12 @@ def test_the_frames_after_one_are_those_of_its_recording_that_are_not_excluded(e
     assert empty.frames_after(frames[5].id, 3) == []
     with pytest.raises(NotFoundError):
         empty.frames_after("nowhere", 1)
+
+
+def test_neighbours_in_time_stay_in_the_recording(store, make_frame):
+    store.add_frames([make_frame(9, index=2), make_frame(7, clip="evening.avi")])
+    before, after = store.frames_around(make_frame(2), 2)
+    assert [frame.id[-1] for frame in before] == ["0", "1"]
+    assert [frame.id[-1] for frame in after] == ["9", "3"], "two frames of one position go by id"
+    assert store.frames_around(make_frame(0), 1)[0] == []
+    assert store.frames_around(make_frame(7, clip="evening.avi"), 3) == ([], [])

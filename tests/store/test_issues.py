@@ -139,6 +139,23 @@ def test_bad_issues_change_nothing(store, make_issue, changes, error):
     assert _states(store) == {"before": "open"}
 
 
+def test_filters_by_recording_and_probability(store, make_issue, make_frame):
+    store.add_frames([make_frame(5, clip="evening.avi")])
+    store.upsert_issues(
+        make_issue(f"i{n}", frame_id=make_frame(5 if n % 2 else 0).id, probability=n / 10) for n in range(6)
+    )
+    assert sorted(_ids(store.issues(clip="evening.avi"))) == ["i1", "i3", "i5"]
+    assert sorted(_ids(store.issues(probability=(0.2, 0.3)))) == ["i2", "i3"]
+    assert _ids(store.issues(clip="evening.avi", probability=(0.4, 1))) == ["i5"]
+
+
+def test_open_issues_of_groups_are_counted(store, make_issue):
+    store.upsert_issues(make_issue(f"i{n}", group_id="here" if n else "there") for n in range(4))
+    store.set_issue_state("i2", IssueState.SKIPPED, None)
+    assert store.open_in_groups(["here", "there", "nowhere"]) == {"here": 2, "there": 1}
+    assert store.open_in_groups([]) == {}
+
+
 def test_counts(store, make_issue):
     missing = make_issue("i3", None, type=IssueType.MISSING, probability=0.5)
     store.upsert_issues([make_issue("i1"), make_issue("i2"), missing])
