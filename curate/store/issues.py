@@ -181,7 +181,7 @@ class IssueStore(StoreBase):
                 where = (_table.c.group_id.in_(chunk), _table.c.state == IssueState.OPEN.value)
                 query = sa.select(_table.c.group_id, sa.func.count()).where(*where)
                 rows = connection.execute(query.group_by(_table.c.group_id))
-                counts |= {group_id: count for group_id, count in rows}
+                counts |= {str(row[0]): int(row[1]) for row in rows}
         return counts
 
     def issue_counts(self) -> list[IssueCount]:

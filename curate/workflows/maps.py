@@ -223,11 +223,17 @@ def similar_crops(project: Project, annotation_id: str, count: int) -> list[Alik
         NotFoundError: There is no such label.
     """
     own = crop_key(project.store.annotation(annotation_id))
-    labels: dict[str, list[str]] = defaultdict(list)
-    for annotation in project.store.annotations(source=project.config.labels.working):
-        if annotation.id != annotation_id:
-            labels[crop_key(annotation)].append(annotation.id)
-    return _nearest(project, Embedded.CROP, own, labels, count)
+
+    def owners(keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        # Only of the frames in question: a project may hold millions of labels.
+        frames = {key.partition(":")[0] for key in keys}
+        labels: dict[str, list[str]] = defaultdict(list)
+        for annotation in project.store.annotations(project.config.labels.working, frames):
+            if annotation.id != annotation_id:
+                labels[crop_key(annotation)].append(annotation.id)
+        return labels
+
+    return _nearest(project, Embedded.CROP, own, owners, count)
 
 
 def similar_frames(project: Project, frame_id: str, count: int) -> list[Alike]:
@@ -237,28 +243,35 @@ def similar_frames(project: Project, frame_id: str, count: int) -> list[Alike]:
         NotFoundError: There is no such frame.
     """
     own = project.store.frame(frame_id).id
-    others = {frame.id: [frame.id] for frame in project.store.frames() if frame.id != own}
-    return _nearest(project, Embedded.FRAME, own, others, count)
+
+    def owners(keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return {frame.id: [frame.id] for frame in project.store.frames(ids=keys) if frame.id != own}
+
+    return _nearest(project, Embedded.FRAME, own, owners, count)
 
 
 def _nearest(
-    project: Project, what: Embedded, own: str, ids: Mapping[str, Sequence[str]], count: int
+    project: Project,
+    what: Embedded,
+    own: str,
+    owners: Callable[[Sequence[str]], Mapping[str, Sequence[str]]],
+    count: int,
 ) -> list[Alike]:
     """Ids behind the keys nearest to `own`; keys without ids (labels changed since the scan) are passed over."""
     index = _index(project, what)
     if index is None or own not in index.ids:
         return []
     vector = index.vectors[index.ids.index(own)]
-    found: list[Alike] = []
     depth = 2 * count + 8
     while True:
         rows, similar = index.search(vector, min(depth, len(index)))
-        found = [
-            Alike(name, float(value))
+        hits = [
+            (index.ids[row], float(value))
             for row, value in zip(rows[0].tolist(), similar[0].tolist(), strict=True)
             if row >= 0
-            for name in ids.get(index.ids[row], ())
         ]
+        ids = owners([key for key, _ in hits])
+        found = [Alike(name, value) for key, value in hits for name in ids.get(key, ())]
         if len(found) >= count or depth >= len(index):
             return found[:count]
         depth *= 4
