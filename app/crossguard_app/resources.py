@@ -17,6 +17,7 @@ __all__ = [
     "assist_token",
     "assist_url",
     "base_path",
+    "context_url",
     "current_project",
     "image_url",
     "project_secret",
@@ -91,3 +92,9 @@ def assist_url() -> str:
 def assist_token(project: Project, frame_id: str) -> str:
     """What a request about this frame to that route must carry."""
     return sign(project_secret(project), "assist", frame_id)
+
+
+def context_url(project: Project, issue_id: str) -> str:
+    """Signed address of what lies around an issue: its neighbours in time and what is alike."""
+    signature = sign(project_secret(project), "context", issue_id)
+    return f"{base_path()}/{ROUTE}/context/{issue_id}?s={signature}"

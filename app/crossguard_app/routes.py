@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from crossguard_app.assist_routes import assist_routes
+from crossguard_app.context_routes import context_routes
 from crossguard_app.resources import ROUTE, base_path, current_project, project_secret
 from crossguard_app.signing import verify
 from curate.errors import CurateError, NotFoundError
@@ -55,6 +56,7 @@ def app_routes() -> list[Route]:
         Route(f"{prefix}/image/{{frame_id}}", _image, methods=["GET"]),
         Route(f"{prefix}/assets/{{digest}}/{{name}}", _asset, methods=["GET"]),
         *assist_routes(),
+        *context_routes(),
     ]
 
 

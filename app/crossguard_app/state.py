@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-
 import streamlit as st
+
+from curate.errors import ProjectError
+from curate.workflows.profile import clean_name, reviewer_name, set_reviewer_name
 
 __all__ = ["ask_reviewer", "query", "remember", "reviewer", "seed"]
 
@@ -35,25 +35,28 @@ def seed(key: str, value: object) -> None:
         st.session_state[key] = value
 
 
-def _system_user() -> str:
-    try:
-        return os.environ.get("CROSSGUARD_REVIEWER") or getpass.getuser()
-    except OSError:  # no such user in the password database
-        return "reviewer"
-
-
 def reviewer() -> str:
-    """Who decides: what was typed in the side bar, else the name of the account."""
-    return str(st.session_state.get(_REVIEWER) or _system_user())
+    """Who decides: what was typed in the side bar, else the name that this account keeps."""
+    return str(st.session_state.get(_REVIEWER) or reviewer_name())
 
 
 def ask_reviewer() -> None:
     """The field in which a person says who they are."""
 
     def note() -> None:
-        name = "".join(char for char in st.session_state[_WIDGET] if char.isprintable()).strip()
-        st.session_state[_REVIEWER] = name[:64] or _system_user()
+        name = clean_name(st.session_state[_WIDGET])
+        try:
+            kept = set_reviewer_name(name)
+        except ProjectError as error:
+            kept = name
+            st.toast(str(error), icon=":material/error:")
+        st.session_state[_REVIEWER] = name or kept
 
     st.text_input(
-        "Reviewer", reviewer(), key=_WIDGET, on_change=note, max_chars=64, help="Stored with every decision."
+        "Reviewer",
+        reviewer(),
+        key=_WIDGET,
+        on_change=note,
+        max_chars=64,
+        help="Stored with every decision, and kept for the next time.",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +21,7 @@ from curate.cli.common import (
 from curate.errors import ConfigError, FormatError
 from curate.review import apply_decisions, decide, export_decisions, review_progress, undo_last
 from curate.store.serialize import decision_to_dict
+from curate.workflows.profile import reviewer_name
 
 __all__ = ["register"]
 
@@ -41,12 +41,13 @@ def register(app: typer.Typer) -> None:
 
 
 ReviewerOption = Annotated[
-    str | None, typer.Option("--as", help="Name of the reviewer; default: your login.")
+    str | None,
+    typer.Option("--as", help="Name of the reviewer; default: that of your profile, else your login."),
 ]
 
 
 def _reviewer(name: str | None) -> str:
-    return name or getpass.getuser()
+    return name or reviewer_name()
 
 
 def list_decisions(

@@ -153,6 +153,18 @@ class FrameStore(StoreBase):
             after = [_frame(row) for row in connection.execute(later)]
         return before[::-1], after
 
+    def clips(self) -> list[str]:
+        """Names of the recordings."""
+        # From one name to the next along the index: as quick with a million frames as with ten.
+        names: list[str] = []
+        smallest = sa.select(sa.func.min(schema.frames.c.clip))
+        with self._read() as connection:
+            found = connection.execute(smallest).scalar()
+            while found is not None:
+                names.append(str(found))
+                found = connection.execute(smallest.where(schema.frames.c.clip > found)).scalar()
+        return names
+
     def frame_by_name(self, name: str) -> Frame:
         """The frame of a name or alias.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import shutil
@@ -11,8 +12,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -49,6 +53,9 @@ split: {block_seconds: 2, gap_seconds: 0, folds: 2, gold_share: 0.25}
 model: {input_size: 160}
 train: {steps: 2, fold_steps: 2, batch_size: 2, device: cpu}
 evaluation: {resamples: 100}
+slices:
+  - {name: left half, region: [[0, 0], [160, 0], [160, 240], [0, 240]]}
+  - {name: tall, min_height: 85}
 """
 
 
@@ -159,14 +166,67 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return Sample(Project(folder, project.config), issues)
 
 
+def copy_of(template: Sample, folder: Path) -> Sample:
+    template.project.store.close()
+    shutil.copytree(template.project.root, folder)
+    return Sample(Project.open(folder), template.issues)
+
+
 @pytest.fixture
 def sample(template: Sample, tmp_path: Path) -> Iterator[Sample]:
     """A copy of its own for each test."""
-    template.project.store.close()
-    shutil.copytree(template.project.root, tmp_path / "site")
-    project = Project.open(tmp_path / "site")
-    yield Sample(project, template.issues)
-    project.store.close()
+    copy = copy_of(template, tmp_path / "site")
+    yield copy
+    copy.project.store.close()
+
+
+@pytest.fixture(scope="module")
+def shared_sample(template: Sample, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    """One copy for all tests of a module, in the order they stand there."""
+    copy = copy_of(template, tmp_path_factory.mktemp("shared") / "site")
+    yield copy
+    copy.project.store.close()
+
+
+@pytest.fixture
+def get(sample, monkeypatch):
+    """Asks the app's own routes, without a server: status, headers and body of an address."""
+    from starlette.applications import Starlette
+
+    from crossguard_app.routes import app_routes
+
+    monkeypatch.setenv("CROSSGUARD_PROJECT", str(sample.project.root))
+    application = Starlette(routes=app_routes())
+
+    def fetch(address: str) -> tuple[int, dict[str, str], bytes]:
+        parts = urlsplit(address)
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": parts.path,
+            "raw_path": parts.path.encode(),
+            "query_string": parts.query.encode(),
+            "headers": [],
+            "server": ("127.0.0.1", 80),
+            "scheme": "http",
+            "http_version": "1.1",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+        }
+        sent: list[dict] = []
+
+        async def receive() -> dict:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message) -> None:
+            sent.append(dict(message))
+
+        # In a thread of its own: a browser test before this one leaves a running loop in the main thread.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(application(scope, receive, send))).result()
+        headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+        return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
+
+    return fetch
 
 
 class Server:
@@ -183,6 +243,7 @@ class Server:
 
     def start(self) -> None:
         environment = os.environ | {"CROSSGUARD_PROJECT": str(self._root), "CROSSGUARD_REVIEWER": "tester"}
+        environment["XDG_CONFIG_HOME"] = str(self._log.parent / "config")
         command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.address=127.0.0.1"]
         command += [
             f"--server.port={self.port}",
@@ -219,6 +280,15 @@ def server(sample: Sample, tmp_path: Path) -> Iterator[Server]:
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def shared_server(shared_sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of a module."""
+    running = Server(shared_sample.project.root, tmp_path_factory.mktemp("log") / "server.log")
+    running.start()
+    yield running
+    running.stop()
+
+
 @pytest.fixture(scope="session")
 def editor_page() -> type:
     """The class that drives the editor (the folder of tests is no package)."""
@@ -246,6 +316,19 @@ def chromium() -> Iterator[object]:
 
 @pytest.fixture
 def page(chromium, server: Server) -> Iterator[object]:
+    with opened_page(chromium) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shared_page(chromium, shared_server: Server) -> Iterator[object]:
+    """A fresh page before the module's server."""
+    with opened_page(chromium) as opened:
+        yield opened
+
+
+@contextmanager
+def opened_page(chromium) -> Iterator[object]:
     context = chromium.new_context(viewport={"width": 1360, "height": 860})
     opened = context.new_page()
     opened.set_default_timeout(90_000)

@@ -16,7 +16,8 @@ from crossguard_app.components.points import PointCloud, chosen_rows
 from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames
 from crossguard_app.presenters.maps import act_on, category_layer, crop_cards, crop_cloud, undo_all
 from crossguard_app.presenters.overview import recent_decisions, stages, type_rows
-from crossguard_app.presenters.queue import WINDOW, QueueFilter, queue_data
+from crossguard_app.presenters.queue import WINDOW, queue_data
+from crossguard_app.presenters.queue_filter import QueueFilter
 from crossguard_app.presenters.sync import SyncResult
 from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
 from curate.annotations import Decision, DecisionKind, IssueState, IssueType, ProposalKind

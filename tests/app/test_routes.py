@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
 
 from crossguard_app.resources import image_url, project_secret
-from crossguard_app.routes import app_routes, asset_url
+from crossguard_app.routes import asset_url
 from crossguard_app.signing import read_secret, sign
 from curate.annotations import replace
 from curate.errors import ProjectError
-
-
-@pytest.fixture
-def get(sample, monkeypatch):
-    monkeypatch.setenv("CROSSGUARD_PROJECT", str(sample.project.root))
-    application = Starlette(routes=app_routes())
-
-    def fetch(address: str) -> tuple[int, dict[str, str], bytes]:
-        parts = urlsplit(address)
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": parts.path,
-            "raw_path": parts.path.encode(),
-            "query_string": parts.query.encode(),
-            "headers": [],
-            "server": ("127.0.0.1", 80),
-            "scheme": "http",
-            "http_version": "1.1",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-        }
-        sent: list[dict] = []
-
-        async def receive() -> dict:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message) -> None:
-            sent.append(dict(message))
-
-        # In a thread of its own: a browser test before this one leaves a running loop in the main thread.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: asyncio.run(application(scope, receive, send))).result()
-        headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
-        return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
-
-    return fetch
 
 
 def test_a_frame_comes_as_stored_and_may_be_kept(sample, get) -> None:

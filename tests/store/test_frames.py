@@ -101,3 +101,9 @@ def test_neighbours_in_time_stay_in_the_recording(store, make_frame):
     assert [frame.id[-1] for frame in after] == ["9", "3"], "two frames of one position go by id"
     assert store.frames_around(make_frame(0), 1)[0] == []
     assert store.frames_around(make_frame(7, clip="evening.avi"), 3) == ([], [])
+
+
+def test_recordings_are_named_once(empty, make_frame):
+    assert empty.clips() == []
+    empty.add_frames([make_frame(1), make_frame(2), make_frame(3, clip="evening.avi")])
+    assert empty.clips() == ["evening.avi", "morning.avi"]

@@ -47,6 +47,7 @@ export class Panel {
   }
 
   empty() {
+    if (this.bench.session.pending.length) return h("p", { class: "quiet" }, "Fetching the next ones …");
     const { title, text, command } = this.bench.data.empty;
     return h("div", { class: "empty" }, h("h3", {}, title), h("p", {}, text), command && h("code", {}, command));
   }

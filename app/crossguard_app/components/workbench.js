@@ -13,6 +13,7 @@ import { Bindings } from "./keys.js";
 import { Layers } from "./layers.js";
 import { Light } from "./light.js";
 import { Panel } from "./panel.js";
+import { QueueParts } from "./queue_parts.js";
 import { Rail } from "./rail.js";
 import { Renderer } from "./render.js";
 import { Session } from "./session.js";
@@ -44,8 +45,10 @@ export class Workbench {
     this.rail = new Rail(this);
     this.panel = new Panel(this);
     this.sync = new Sync(this);
+    this.queue = new QueueParts(this);
     this.root = h("div", { class: "workbench", "data-mode": data.mode },
-      this.toolbar.root, h("div", { class: "main" }, this.rail.root, this.canvas.root, this.panel.root));
+      this.queue.bar.root, this.toolbar.root,
+      h("div", { class: "main" }, this.rail.root, this.canvas.root, this.panel.root), this.queue.strip.root);
   }
 
   attach(parent) {
@@ -61,6 +64,7 @@ export class Workbench {
 
   destroy() {
     this.sync.stop();
+    this.queue.destroy();
     this.canvas.destroy();
   }
 
@@ -73,6 +77,7 @@ export class Workbench {
     const before = this.items.current?.key;
     this.items.receive(data, (item) => this.closed(item));
     this.sync.received(data);
+    this.queue.changed();
     if (this.items.current?.key === before && this.shownFrame === this.items.current?.frame_id) this.refresh();
     else this.open();
   }
@@ -118,6 +123,7 @@ export class Workbench {
     this.handle = null;
     this.layers.marked = null;
     this.sync.moved();
+    this.queue.opened();
     this.panel.draw();
     this.toolbar.draw();
     const frame = this.frame;
@@ -161,6 +167,7 @@ export class Workbench {
 
   changed() {
     this.sync.changed();
+    this.queue.changed();
     this.refresh();
   }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossguard_app.presenters.wording import TITLES, VERDICTS
-from curate.annotations import DecisionKind
+from crossguard_app.presenters.review_log import decision_text
+from crossguard_app.presenters.wording import TITLES
 from curate.review import review_progress
 from curate.store import Store
 from curate.workflows.project import Project
@@ -109,21 +109,13 @@ def type_rows(store: Store) -> list[dict[str, object]]:
 
 def recent_decisions(store: Store, limit: int = 8) -> list[RecentDecision]:
     """The newest decisions in words."""
-    result = []
-    for record in store.decisions(limit=limit):
-        decision = record.decision
-        text = VERDICTS[decision.kind]
-        if decision.kind is DecisionKind.RELABEL and decision.label:
-            text = f"class changed to {decision.label}"
-        if decision.kind is DecisionKind.UNDO and decision.undoes:
-            undone = store.find_decision(decision.undoes)
-            text = "undone" if undone is None else f"took back: {VERDICTS[undone.decision.kind]}"
-        if record.undone_by:
-            text += " (undone since)"
-        labels = len(record.effects.labels)
-        if labels > 1:
-            text += f", {labels} labels"
-        result.append(
-            RecentDecision(decision.created_at, text, decision.reviewer, decision.issue_id, decision.frame_id)
+    return [
+        RecentDecision(
+            record.decision.created_at,
+            decision_text(store, record),
+            record.decision.reviewer,
+            record.decision.issue_id,
+            record.decision.frame_id,
         )
-    return result
+        for record in store.decisions(limit=limit)
+    ]

@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from crossguard_app.presenters.layers import layer_choices
+from crossguard_app.presenters.queue_filter import QueueFilter
+from crossguard_app.presenters.review_log import history_values, progress_values
 from crossguard_app.presenters.shapes import class_colors, frame_values, mask_values
 from crossguard_app.presenters.sync import SyncResult
 from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
-from crossguard_app.resources import assist_url
-from curate.annotations import Issue, IssueState, IssueType
+from crossguard_app.resources import assist_url, context_url
+from curate.annotations import Issue, IssueState
 from curate.errors import NotFoundError
 from curate.store import Store
 from curate.workflows.project import Project
 
-__all__ = ["QueueFilter", "editor_base", "queue_data", "undoable"]
+__all__ = ["editor_base", "queue_data", "undoable"]
 
 WINDOW = 16
 """Issues sent at a time: enough that a fast reviewer never waits for the next ones."""
-
-
-@dataclass(frozen=True)
-class QueueFilter:
-    """Which issues; empty means all.
-
-    Attributes:
-        state: Open, skipped or decided ones.
-        types: Issue types.
-        labels: Classes.
-    """
-
-    state: IssueState = IssueState.OPEN
-    types: tuple[IssueType, ...] = ()
-    labels: tuple[str, ...] = ()
-
-    @property
-    def token(self) -> str:
-        """Changes when the filter does."""
-        return "|".join((self.state.value, ",".join(self.types), ",".join(self.labels)))
-
-    def page(self, store: Store, limit: int) -> tuple[Issue, ...]:
-        """The first issues."""
-        page = store.issues((self.state,), self.types or None, self.labels or None, limit=limit)
-        return page.issues
 
 
 def queue_data(
@@ -69,17 +45,20 @@ def queue_data(
         reviewer: Who decides.
     """
     store, source = project.store, project.config.labels.working
-    issues = list(queue.page(store, WINDOW))
+    issues = list(queue.page(project, WINDOW))
     for extra in (current, wanted):
         if extra and all(issue.id != extra for issue in issues):
             issues = [*_known(store, extra), *issues]
     frames = frame_values(project, (issue.frame_id for issue in issues), source)
+    groups = store.open_in_groups(issue.group_id for issue in issues if issue.group_id)
     return editor_base(project, sync, reviewer, source) | {
         "mode": "queue",
-        "items": [_item(store, issue) for issue in issues],
+        "items": [_item(project, issue, groups.get(issue.group_id or "", 1)) for issue in issues],
         "frames": frames,
         "cursor": {"key": wanted or (issues[0].id if issues else None), "token": token},
-        "empty": _empty(store, queue),
+        "empty": _empty(store),
+        "progress": progress_values(store, reviewer),
+        "history": history_values(store),
     }
 
 
@@ -113,7 +92,8 @@ def _known(store: Store, issue_id: str) -> Sequence[Issue]:
         return []
 
 
-def _item(store: Store, issue: Issue) -> dict[str, Any]:
+def _item(project: Project, issue: Issue, group_size: int) -> dict[str, Any]:
+    store = project.store
     proposal = issue.proposal
     box = proposal.bbox_xyxy
     sentence = proposal_sentence(issue)
@@ -143,7 +123,8 @@ def _item(store: Store, issue: Issue) -> dict[str, Any]:
             "verdict": verdict,
             "decision_id": decision_id,
             "group_id": issue.group_id,
-            "group_size": _group_size(store, issue),
+            "group_size": group_size,
+            "context": context_url(project, issue.id),
         },
     }
 
@@ -159,13 +140,7 @@ def _verdict(store: Store, issue: Issue) -> tuple[str | None, str | None]:
     return f"{VERDICTS[decision.kind]} by {decision.reviewer}", decision_id
 
 
-def _group_size(store: Store, issue: Issue) -> int:
-    if issue.group_id is None:
-        return 1
-    return len(store.issue_statuses(group_id=issue.group_id, states=(IssueState.OPEN,)))
-
-
-def _empty(store: Store, queue: QueueFilter) -> dict[str, str]:
+def _empty(store: Store) -> dict[str, str]:
     counts = store.issue_counts()
     if not counts:
         return {
