@@ -44,6 +44,9 @@ def label_errors(
     cache: Annotated[
         Path, typer.Option(help="Everything that takes time is kept here, by content; the next run goes on.")
     ] = Path("bench-cache"),
+    peers: Annotated[
+        Path, typer.Option(help="Environments of the other tools; benchmarks/setup_peers.sh makes them.")
+    ] = Path(".peers"),
     max_frames: Annotated[
         int, typer.Option(min=12, help="Thin a data set of yours out to so many frames; render so many.")
     ] = 160,
@@ -67,6 +70,7 @@ def label_errors(
         steps=steps,
         tools=parse_tools(tools),
         cache=cache,
+        peers=peers,
         max_frames=max_frames,
     )
     with progress_bar() as reporter:

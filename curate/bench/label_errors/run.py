@@ -10,6 +10,7 @@ from curate.bench.label_errors.case import make_case
 from curate.bench.label_errors.corrupt import WORKING, Corrupted, corrupt, reviewed_frames
 from curate.bench.label_errors.data import prepare_data
 from curate.bench.label_errors.judge import judge_tool
+from curate.bench.label_errors.peers import peer_reason, peer_scores, run_peer
 from curate.bench.label_errors.report import label_errors_markdown
 from curate.bench.label_errors.settings import LabelErrorsSettings
 from curate.bench.label_errors.tools import score_ours
@@ -45,6 +46,7 @@ def bench_label_errors(
     """
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
+    peers = _usable(settings, say)
     for number, seed in enumerate(settings.seeds):
         share = 1 / len(settings.seeds)
         part = SubReporter(reporter, number * share, (number + 1) * share, f"seed {seed}: ")
@@ -65,11 +67,28 @@ def bench_label_errors(
         case = make_case(gathered.inputs, corrupted.project, corrupted.errors)
         calibrators = scan_calibrators(corrupted.project, gathered)
         ours, _ = score_ours(case, scan_settings(corrupted.project), calibrators)
-        rows += judge_tool(case, ours, seed)
+        scores = [ours] if "ours" in settings.tools else []
+        for tool in peers:
+            part.update(0.96, f"scoring with {tool}")
+            scores += peer_scores(case, tool, run_peer(case, tool, settings.peers, settings.cache))
+        for entry in scores:
+            rows += judge_tool(case, entry, seed)
         corrupted.project.store.close()
     figures = {"data": settings.data, "seeds": list(settings.seeds), "notes": notes, "rows": rows}
     reporter.update(1.0, "done")
     return LabelErrorsBench(label_errors_markdown(figures), figures)
+
+
+def _usable(settings: LabelErrorsSettings, say: Callable[[str], None]) -> list[str]:
+    """The other tools that are here; of the rest it is said why not."""
+    usable = []
+    for tool in settings.tools:
+        reason = None if tool == "ours" else peer_reason(tool, settings.peers)
+        if reason:
+            say(reason)
+        elif tool != "ours":
+            usable.append(tool)
+    return usable
 
 
 def gather_case(corrupted: Corrupted, reporter: SubReporter) -> Gathered:
