@@ -7,13 +7,15 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, box_iou
 
 from curate.detectors.nanodet import BINS, STRIDES
 
-__all__ = ["NMS_IOU", "cells", "decode_boxes", "group_logits", "suppress"]
+__all__ = ["NMS_IOU", "VOTE_IOU", "VOTE_SPREAD", "cells", "decode_boxes", "group_logits", "suppress"]
 
 NMS_IOU = 0.6
+VOTE_IOU = 0.7
+VOTE_SPREAD = 0.025
 _CANDIDATES = 1000
 _KEPT = 200
 
@@ -50,13 +52,18 @@ def group_logits(logits: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
     return torch.stack([logits[..., list(group)].amax(-1) for group in groups], -1)
 
 
-def suppress(boxes: Tensor, scores: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+def suppress(
+    boxes: Tensor, scores: Tensor, threshold: float, *, vote: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
     """Non-maximum suppression within each class.
 
     Args:
         boxes: (A, 4).
         scores: (A, C) probabilities.
         threshold: Lower scores are dropped first.
+        vote: A box that is kept moves to the mean of the boxes of its class around it, itself included, weighted
+            by score and nearness (Gidaris and Komodakis, 2015; the weights are those of He et al., Bounding Box
+            Regression with Uncertainty, 2019). Its score stays.
 
     Returns:
         Boxes (N, 4), scores (N,) and classes (N,), best first, at most 200.
@@ -66,5 +73,11 @@ def suppress(boxes: Tensor, scores: Tensor, threshold: float) -> tuple[Tensor, T
     if len(values) > _CANDIDATES:
         values, best = values.topk(_CANDIDATES)
         cell, klass = cell[best], klass[best]
-    kept = batched_nms(boxes[cell], values, klass, NMS_IOU)[:_KEPT]
-    return boxes[cell[kept]], values[kept], klass[kept]
+    candidates = boxes[cell]
+    kept = batched_nms(candidates, values, klass, NMS_IOU)[:_KEPT]
+    found = candidates[kept]
+    if vote and len(kept):
+        iou = box_iou(found, candidates) * (klass[kept, None] == klass)
+        weight = values * torch.exp(-((1 - iou) ** 2) / VOTE_SPREAD) * (iou >= VOTE_IOU)
+        found = weight @ candidates / weight.sum(1, keepdim=True)
+    return found, values[kept], klass[kept]

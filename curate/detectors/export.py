@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from curate.detectors.decode import NMS_IOU
+from curate.detectors.decode import NMS_IOU, VOTE_IOU, VOTE_SPREAD
+from curate.detectors.inference import SCORE_THRESHOLD
 from curate.detectors.letterbox import DIFFERENCE, Canvas, normalise
 from curate.detectors.model import SiteNetwork
 
@@ -106,5 +107,14 @@ def onnx_signature(frame: tuple[int, int], canvas: Canvas, channels: int, classe
                 "content": "probability of each class",
             },
         ],
-        "suppression": {"kind": "per class", "iou": NMS_IOU},
+        "suppression": {
+            "kind": "per class",
+            "iou": NMS_IOU,
+            "vote": {
+                "iou": VOTE_IOU,
+                "spread": VOTE_SPREAD,
+                "weight": "score * exp(-(1 - iou)^2 / spread), over the cells of the class with that iou",
+                "lowest_score": SCORE_THRESHOLD,
+            },
+        },
     }

@@ -81,9 +81,11 @@ def prepare(
     return Prepared(normalise(pixels), canvas, image.shape[0], image.shape[1])
 
 
-def to_detections(prepared: Prepared, boxes: Tensor, probabilities: Tensor) -> Detections:
-    """Dense boxes (A, 4) and probabilities (A, C) of one frame to its detections."""
-    kept, scores, classes = suppress(boxes, probabilities, SCORE_THRESHOLD)
+def to_detections(
+    prepared: Prepared, boxes: Tensor, probabilities: Tensor, *, vote: bool = False
+) -> Detections:
+    """Dense boxes (A, 4) and probabilities (A, C) of one frame to its detections; `vote` as for `suppress`."""
+    kept, scores, classes = suppress(boxes, probabilities, SCORE_THRESHOLD, vote=vote)
     found = prepared.to_frame(kept)
     seen = (found[:, 2:] - found[:, :2]).min(1, initial=np.inf) > 0
     return Detections(

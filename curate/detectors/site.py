@@ -112,7 +112,7 @@ class SiteDetector:
         for image in images:
             prepared, dense = self._forward(image)
             probabilities = self._network.class_logits(dense)[0].sigmoid()
-            detections = to_detections(prepared, self._network.boxes(dense)[0], probabilities)
+            detections = to_detections(prepared, self._network.boxes(dense)[0], probabilities, vote=True)
             if masks:
                 shapes, _ = self._masks(prepared, dense, detections.boxes)
                 detections = Detections(detections.boxes, detections.scores, detections.classes, shapes)

@@ -29,12 +29,12 @@ for target, name in zip(canvas, sys.argv[2:], strict=True):
         change = np.abs(np.subtract(*np.log(both + difference["offset"])))
         change = (change - np.median(change, axis=(0, 1))) * difference["levels"]
         target[: size[1], : size[0], 3:] = np.clip(change, 0, 255)
+limits = signature["thresholds"]["score"], signature["suppression"]["iou"]
 found = []
 for name, boxes, scores in zip(sys.argv[2:], *session.run(None, {entry["name"]: canvas}), strict=True):
-    for klass, label in enumerate(signature["classes"]):
-        corners = [[x, y, x2 - x, y2 - y] for x, y, x2, y2 in boxes.tolist()]
-        limits = signature["thresholds"]["score"], signature["suppression"]["iou"]
-        for best in cv2.dnn.NMSBoxes(corners, scores[:, klass].tolist(), *limits):
-            row = {"image": name, "class": label, "score": float(scores[best, klass])}
+    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1).tolist()
+    for label, own in zip(signature["classes"], scores.T, strict=True):
+        for best in cv2.dnn.NMSBoxes(corners, own.tolist(), *limits):
+            row = {"image": name, "class": label, "score": float(own[best])}
             found.append(row | {"box": (boxes[best] / scale).round(2).tolist()})
 print(json.dumps(found, indent=1))

@@ -95,6 +95,17 @@ def test_suppression_keeps_the_best_of_each_class():
     assert kept[2].tolist() == [50, 50, 60, 60]
 
 
+def test_neighbours_of_a_class_vote_on_the_box_by_score_and_nearness():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 11], [0, 0, 10, 9], [0, 0, 10, 20], [50, 50, 60, 60]])
+    scores = torch.tensor([[0.9, 0.0], [0.3, 0.0], [0.0, 0.8], [0.5, 0.0], [0.4, 0.0]])
+    kept, values, classes = suppress(boxes, scores, 0.01, vote=True)
+    assert values.tolist() == pytest.approx([0.9, 0.8, 0.5, 0.4])
+    assert classes.tolist() == [0, 1, 0, 0]
+    near = 0.3 * np.exp(-((1 - 10 / 11) ** 2) / 0.025)
+    assert kept[0].tolist() == pytest.approx([0, 0, 10, (0.9 * 10 + near * 11) / (0.9 + near)])
+    assert kept[1:].tolist() == [[0, 0, 10, 9], [0, 0, 10, 20], [50, 50, 60, 60]]
+
+
 @given(st.floats(0, 60), st.floats(0, 30), st.floats(2, 40), st.floats(2, 30))
 def test_a_full_mask_fills_its_box(x, y, width, height):
     box = np.array([x, y, x + width, y + height])

@@ -20,6 +20,7 @@ import torch
 import curate
 from curate.errors import ConfigError, DataError, NotFoundError, ProjectError
 from curate.files import read_json
+from curate.geometry import box_iou
 from curate.workflows.evaluate import load_detector
 from curate.workflows.export_model import export_model
 from curate.workflows.footage import open_footage, without_password
@@ -210,6 +211,8 @@ def test_the_exported_model_runs_without_torch(trained: Project, pictures: Path,
         mine = sorted((row for row in found if row["image"] == name), key=lambda row: -row["score"])
         assert len(mine) == keep.sum() > 0
         np.testing.assert_allclose([row["score"] for row in mine], expected.scores[keep], atol=0.02)
+        own = np.array([row["box"] for row in mine])
+        assert np.diag(box_iou(own, expected.boxes[keep])).mean() > 0.85
 
 
 def test_an_export_needs_one_frame_size(empty_project: Project, tmp_path: Path) -> None:
