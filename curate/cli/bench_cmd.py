@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from curate.cli import bench_faults_cmd, bench_label_errors_cmd, bench_store_cmd, bench_ui_cmd
+from curate.cli import (
+    bench_faults_cmd,
+    bench_label_errors_cmd,
+    bench_store_cmd,
+    bench_train_cmd,
+    bench_ui_cmd,
+)
 from curate.cli.common import console, emit_json, example, progress_bar
 
 __all__ = ["register"]
@@ -24,6 +30,7 @@ def register(app: typer.Typer) -> None:
     bench_label_errors_cmd.register(bench)
     bench_store_cmd.register(bench)
     bench_faults_cmd.register(bench)
+    bench_train_cmd.register(bench)
     app.add_typer(bench, name="bench")
 
 

@@ -39,7 +39,10 @@ class TrainConfig:
         input_size: Long side of the input in pixels, a multiple of 32.
         background_channels: Whether the difference to the plate joins the image as input.
         mask_head: Whether masks are learnt, where the samples have any.
-        augment: Mirror, small shift and zoom, light changes.
+        augment: Changes of light, and what the next three say.
+        mirror: Show half of the frames mirrored.
+        zoom: Largest change of scale, as a share.
+        shift: Largest shift, as a share of the frame.
         paste: Mean number of objects that are copied into each training frame, in places where such
             objects were seen; only where labels have masks.
         ema: Decay of the exponential average of the weights that becomes the detector; 0 for the last weights.
@@ -61,6 +64,9 @@ class TrainConfig:
     background_channels: bool = False
     mask_head: bool = False
     augment: bool = True
+    mirror: bool = True
+    zoom: float = 0.15
+    shift: float = 0.06
     paste: float = 0.0
     ema: float = 0.0
     device: str = "auto"
@@ -78,13 +84,16 @@ class TrainConfig:
         for name in ("steps", "batch_size", "checkpoint_every", "learning_rate", "roi_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}", item=name)
-        for name in ("warmup_steps", "weight_decay", "seed", "paste", "ema", "patience"):
+        for name in ("warmup_steps", "weight_decay", "seed", "paste", "ema", "patience", "zoom", "shift"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}", item=name)
         if self.precision not in PRECISIONS:
             raise ConfigError(
                 f"precision must be one of {PRECISIONS}, got {self.precision!r}", item="precision"
             )
+        for name in ("zoom", "shift"):
+            if getattr(self, name) > 0.5:
+                raise ConfigError(f"{name} must be at most 0.5, got {getattr(self, name)}", item=name)
         if self.ema >= 1:
             raise ConfigError(f"ema must be below 1, got {self.ema}", item="ema")
         if self.input_size < 64 or self.input_size % 32:

@@ -27,9 +27,6 @@ from curate.types import FloatArray, ImageArray, IntArray
 __all__ = ["Batch", "FrameCache", "Item", "load_image", "step_generator"]
 
 _CACHE_BYTES = 2 << 30
-_MIRROR = 0.5
-_ZOOM = 0.15
-_SHIFT = 0.06
 _LIGHT = 0.2
 # A label that the shift pushed out of the picture to less than this share is ignored, not learnt.
 _VISIBLE_SHARE = 0.4
@@ -183,7 +180,7 @@ class FrameCache:
                 image, labels = self._paste(
                     image, canvas, labels, step_generator(self._config.seed, 4, step, slot)
                 )
-            image, factor, offset = _transform(image, canvas, random)
+            image, factor, offset = _transform(image, canvas, self._config, random)
         moved = _move(labels.boxes, factor, offset)
         clipped = np.clip(moved, 0, [image.shape[1], image.shape[0]] * 2)
         sides = clipped[:, 2:] - clipped[:, :2]
@@ -230,13 +227,13 @@ def _move(boxes: FloatArray, factor: FloatArray, offset: FloatArray) -> FloatArr
 
 
 def _transform(
-    image: ImageArray, canvas: Canvas, random: np.random.Generator
+    image: ImageArray, canvas: Canvas, config: TrainConfig, random: np.random.Generator
 ) -> tuple[ImageArray, FloatArray, FloatArray]:
     """Mirror, zoom, shift and light of a canvas; and x' = factor * x + offset for x1 y1 x2 y2."""
-    mirror = random.random() < _MIRROR
-    zoom = 1 + random.uniform(-_ZOOM, _ZOOM)
+    mirror = random.random() < 0.5 and config.mirror
+    zoom = 1 + random.uniform(-config.zoom, config.zoom)
     size = np.array([canvas.content_width, canvas.content_height], float)
-    shift = random.uniform(-_SHIFT, _SHIFT, 2) * size + size * (1 - zoom) / 2
+    shift = random.uniform(-config.shift, config.shift, 2) * size + size * (1 - zoom) / 2
     factor = np.array([-zoom if mirror else zoom, zoom])
     offset = np.array([shift[0] + zoom * size[0] if mirror else shift[0], shift[1]])
     # warpAffine works on pixel centres, boxes on pixel edges: half a pixel lies between the two.

@@ -26,13 +26,14 @@ from curate.workflows.scan import scan
 from curate.workflows.snapshot import snapshot
 from curate.workflows.train import train_version
 
-__all__ = ["REVIEW_SHARE", "prepare_sample", "run_demo", "sample_folder"]
+__all__ = ["LABEL", "REVIEWED", "REVIEW_SHARE", "prepare_sample", "run_demo", "sample_folder"]
 
 REVIEW_SHARE = 0.2
 """The demo's person looks at no more than this share of the number of labels."""
 LABEL = "person"
 """The class that the headline speaks of: nothing else moves in the sample."""
-_REVIEWED = "reviewed"
+REVIEWED = "reviewed"
+"""The source of the sample's fully reviewed working labels."""
 _MARKER = "demo"
 _PICTURES = 3
 
@@ -72,7 +73,7 @@ def prepare_sample(folder: Path, sample: Path) -> Project:
     )
     ingest(project, [sample / "junction.avi"])
     import_coco(project, sample / "working.coco.json")
-    import_coco(project, sample / "working.reviewed.coco.json", source=_REVIEWED)
+    import_coco(project, sample / "working.reviewed.coco.json", source=REVIEWED)
     import_coco(project, sample / "gold.coco.json", source=GOLD_SOURCE)
     gold = {annotation.frame_id for annotation in project.store.annotations(source=GOLD_SOURCE)}
     create_gold(project, frame_ids=sorted(gold))
@@ -106,12 +107,12 @@ def run_demo(folder: Path, *, sample: Path | None = None, reporter: Reporter | N
     with meter.step("scan"):
         report = scan(project, reporter=SubReporter(whole, 0.20, 0.58, "scan: "))
     with meter.step("review"):
-        played = replay(project, project.store.annotations(source=_REVIEWED), share=REVIEW_SHARE)
+        played = replay(project, project.store.annotations(source=REVIEWED), share=REVIEW_SHARE)
     with meter.step("train after"):
         version = snapshot(project, note=f"after {played.looks} looks")
         after = train_version(project, version.id, reporter=SubReporter(whole, 0.58, 0.75, "after: "))
     with meter.step("train on fully reviewed labels"):
-        version = snapshot(project, note="fully reviewed labels", source=_REVIEWED)
+        version = snapshot(project, note="fully reviewed labels", source=REVIEWED)
         ceiling = train_version(project, version.id, reporter=SubReporter(whole, 0.75, 0.92, "ceiling: "))
     with meter.step("evaluate and compare"):
         runs = {"generic": baseline_run(project), "before": before, "after": after, "ceiling": ceiling}

@@ -1,0 +1,99 @@
+"""`curate bench train` and `curate bench detect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.cli.common import console, emit_json, example, progress_bar
+from curate.errors import ConfigError
+
+__all__ = ["register"]
+
+FolderOption = Annotated[
+    Path | None, typer.Option("--project", help="Project with a frozen gold set; default: the sample.")
+]
+SourceOption = Annotated[
+    str | None,
+    typer.Option(help="Label source to train on; default: the sample's reviewed, or the working source."),
+]
+FileOption = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
+
+
+def register(bench: typer.Typer) -> None:
+    """Add the commands."""
+    bench.command(epilog=example("curate bench train --json train.json"))(train)
+    bench.command(
+        epilog=example(
+            "curate bench detect --json detect.json",
+            "curate bench detect --minutes 1 --ablations background,paste",
+        )
+    )(detect)
+
+
+def train(
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps of a round.")] = 20,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Rounds of each loop, by turns; the better one counts.")
+    ] = 3,
+    frames: Annotated[
+        str, typer.Option(help="Sizes of the data set for the growth table.")
+    ] = "500,2000,8000",
+    project: FolderOption = None,
+    source: SourceOption = None,
+    json_file: FileOption = None,
+) -> None:
+    """Images a second against torchvision's reference training loop: same network, data and machine, in one run."""
+    from curate.bench.train import bench_train, train_markdown
+    from curate.bench.train_data import train_data
+    from curate.workflows.progress import SubReporter
+
+    sizes = [int(value) for value in _numbers(frames, "--frames")]
+    with train_data(project, source) as data, progress_bar() as reporter:
+        figures = bench_train(
+            data, steps=steps, rounds=rounds, frames=sizes, reporter=SubReporter(reporter, 0.0, 1.0)
+        )
+    _tell(train_markdown(figures), figures, json_file)
+
+
+def detect(
+    minutes: Annotated[str, typer.Option(help="Training budgets.")] = "1,3,5,15",
+    ablations: Annotated[
+        str, typer.Option(help="Of background, paste, scratch, mirror; each at the smallest budget.")
+    ] = "",
+    project: FolderOption = None,
+    source: SourceOption = None,
+    json_file: FileOption = None,
+) -> None:
+    """Accuracy on gold, milliseconds and memory: the generic detector, torchvision's FCOS fine-tuned, ours."""
+    from curate.bench.detect import bench_detect, detect_markdown
+    from curate.bench.train_data import train_data
+    from curate.workflows.progress import SubReporter
+
+    names = [name.strip() for name in ablations.split(",") if name.strip()]
+    budgets = _numbers(minutes, "--minutes")
+    with train_data(project, source) as data, progress_bar() as reporter:
+        rows = bench_detect(data, minutes=budgets, ablations=names, reporter=SubReporter(reporter, 0.0, 1.0))
+    _tell(detect_markdown(rows), {"rows": rows, "label": data.label}, json_file)
+
+
+def _numbers(text: str, item: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise ConfigError(f"expected numbers such as 1,3,5, got {text!r}", item=item) from error
+    if any(not 0 < value < 1e6 for value in values):
+        raise ConfigError(f"expected numbers above 0, got {text!r}", item=item)
+    return values
+
+
+def _tell(markdown: str, figures: dict[str, Any], json_file: Path | None) -> None:
+    console.print(markdown, markup=False, soft_wrap=True)
+    if json_file is None:
+        emit_json(figures)
+        return
+    from curate.workflows.files import write_json
+
+    write_json(json_file, figures)
