@@ -25,6 +25,7 @@ from curate.cli import (
     review_cmd,
     scan_cmd,
     train_cmd,
+    users_cmd,
     version_cmd,
     work_cmd,
 )
@@ -74,6 +75,7 @@ for module in (
     demo_cmd,
     bench_cmd,
     db_cmd,
+    users_cmd,
     work_cmd,
 ):
     module.register(app)

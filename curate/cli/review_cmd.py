@@ -19,7 +19,17 @@ from curate.cli.common import (
     print_table,
 )
 from curate.errors import ConfigError, FormatError
-from curate.review import apply_decisions, decide, export_decisions, review_progress, undo_last
+from curate.review import (
+    agreement,
+    apply_decisions,
+    decide,
+    export_decisions,
+    give_opinion,
+    review_progress,
+    reviewer_stats,
+    second_queue,
+    undo_last,
+)
 from curate.store.serialize import decision_to_dict
 from curate.workflows.profile import reviewer_name
 
@@ -36,6 +46,9 @@ def register(app: typer.Typer) -> None:
     review.command("undo", epilog=example("curate review undo"))(undo)
     review.command("apply", epilog=example("curate review apply decisions.jsonl"))(apply)
     review.command("export", epilog=example("curate review export decisions.jsonl"))(export)
+    review.command("stats", epilog=example("curate review stats"))(stats)
+    review.command("second", epilog=example("curate review second --share 0.1"))(second)
+    review.command("opinion", epilog=example("curate review opinion ISSUE keep --as bob"))(opinion)
     review.command("progress", epilog=example("curate review progress"))(progress)
     app.add_typer(review, name="review")
 
@@ -139,6 +152,76 @@ def export(
     """Write all decisions to a file."""
     count = export_decisions(open_project(project).store, file)
     console.print(f"wrote {count} decisions to {file}", markup=False)
+
+
+def stats(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """What every reviewer did, and how far two reviewers agree on the issues that both judged."""
+    store = open_project(project).store
+    people, both = reviewer_stats(store), agreement(store)
+    if as_json:
+        emit_json({"reviewers": people, "agreement": both})
+        return
+    rows = [
+        [
+            entry.reviewer,
+            entry.decisions,
+            entry.corrected,
+            entry.kept,
+            entry.skipped,
+            entry.undone,
+            entry.opinions,
+            entry.agreement,
+            entry.seconds_per_decision,
+        ]
+        for entry in people
+    ]
+    columns = [
+        "reviewer",
+        "decisions",
+        "corrected",
+        "kept",
+        "skipped",
+        "undone",
+        "opinions",
+        "agrees",
+        "s each",
+    ]
+    print_table("reviewers", columns, rows)
+    if both.issues:
+        kappa = "undefined" if both.kappa is None else f"{both.kappa:.2f}"
+        console.print(
+            f"{both.issues} issues judged twice: same verdict on {both.same_verdict:.0%},"
+            f" agreed whether it is an error on {both.same_side:.0%}, kappa {kappa}",
+            markup=False,
+        )
+
+
+def second(
+    share: Annotated[float, typer.Option(min=0, max=1, help="Share of the decided issues.")] = 0.1,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 16,
+    reviewer: ReviewerOption = None,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Decided issues of others that you should judge too, without what they decided."""
+    found = second_queue(open_project(project).store, _reviewer(reviewer), share=share, limit=limit)
+    if as_json:
+        emit_json(found)
+        return
+    rows = [[issue.id, issue.type.value, issue.label, issue.proposal.kind.value] for issue in found]
+    print_table("for a second opinion", ["issue", "type", "class", "proposal"], rows)
+
+
+def opinion(
+    issue: Annotated[str, typer.Argument(help="Id, from `curate review second`.")],
+    kind: Annotated[DecisionKind, typer.Argument(help="What you would have decided.")],
+    label: Annotated[str | None, typer.Option(help="New class, for relabel.")] = None,
+    reviewer: ReviewerOption = None,
+    project: ProjectOption = Path(),
+) -> None:
+    """Give a second opinion; no label changes."""
+    give_opinion(open_project(project).store, issue, _reviewer(reviewer), kind, label)
+    console.print(f"noted: {kind.value}", markup=False)
 
 
 def progress(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:

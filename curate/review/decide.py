@@ -11,7 +11,7 @@ from curate.annotations import Decision, DecisionKind, replace
 from curate.errors import ConflictError, DataError
 from curate.review.plan import Plan, Planner, when
 from curate.review.undo import find_redo, find_undo, plan_undo
-from curate.store import DecisionRecord, FrameEffect, IssueEffect, LabelEffect, Store
+from curate.store import DecisionRecord, FrameEffect, IssueEffect, LabelEffect, Role, Store
 from curate.store.serialize import decision_to_dict
 
 __all__ = ["DecisionOutcome", "decide", "redo_last", "undo_last"]
@@ -27,7 +27,8 @@ class DecisionOutcome:
         labels: Labels with their revisions before and after.
         issues: Issues with their states before and after, those decided first.
         frames: Frames taken out or back in.
-        left_open: Issues of the group that stay open because their label changed since the scan.
+        left_open: Issues of the group that stay open: their label changed since the scan, or somebody else is
+            looking at them.
         repeated: It had been delivered before, and nothing was changed now. Does not count in comparisons.
     """
 
@@ -70,9 +71,11 @@ def decide(
 
     Raises:
         NotFoundError: The issue, label, frame or decision does not exist.
-        ConflictError: Somebody decided the issue or changed the label in the meantime, or the label changed
-            since the scan (name its revision in `expected_revision` to confirm), or the id belongs to another
-            decision.
+        AccessError: The project has users, and the reviewer is none of them or only a viewer.
+        LabelChanged: Somebody changed the label since the revision that the reviewer saw (`expected_revision`), or
+            since the scan (name its newest revision in `expected_revision` to confirm). It carries both versions.
+        ConflictError: Somebody decided the issue or has taken it (see `claim_issues`), or the id belongs to
+            another decision.
         DataError: The decision is incomplete, or its box, mask, class or flags are impossible.
     """
     if (client_id is None) != (sequence is None):
@@ -80,6 +83,7 @@ def decide(
     if not decision.id or not decision.reviewer:
         raise DataError("a decision needs an id and a reviewer", item=f"decision {decision.id}")
     with store.begin():
+        store.expect_role(decision.reviewer, Role.REVIEWER)
         record = store.find_decision(decision.id)
         repeated = record is not None
         if record is None:
@@ -145,6 +149,7 @@ def _write(store: Store, decision: Decision, plan: Plan) -> DecisionRecord:
             deleted=planned.deleted,
             restores=planned.restores,
         )
+    store.end_leases([effect.issue_id for effect in plan.issues])
     for effect in plan.issues:
         store.set_issue_state(effect.issue_id, effect.after, effect.decision_after)
     for change in plan.frames:

@@ -23,6 +23,7 @@ from curate.annotations import (
 )
 from curate.errors import ConflictError, DataError
 from curate.geometry.boxes import clip_boxes
+from curate.review.conflict import LabelChanged
 from curate.review.validate import checked_flags, checked_label, checked_shape, checked_track
 from curate.store import (
     DecisionEffects,
@@ -148,10 +149,20 @@ class Planner:
             )
         if status.issue.state not in _WAITING:
             raise ConflictError("the issue no longer stands", item=item, hint="take the next one")
+        lease = self._store.lease_of(status.issue.id)
+        if lease is not None and lease.reviewer != self._decision.reviewer:
+            raise ConflictError(
+                f"{lease.reviewer} is looking at this issue, until {when(lease.expires_at)}",
+                item=item,
+                hint="take the next one",
+            )
 
     def _decide(self, status: IssueStatus | None, *, follows: bool = False) -> None:
         """Plan one issue, or the free edit. `follows`: it comes along with its group."""
         kind = self._decision.kind
+        if status is not None and follows and self._is_held(status.issue.id):
+            self._plan.left_open.append(status.issue.id)
+            return
         if status is None or kind is DecisionKind.SKIP:
             if kind is not DecisionKind.SKIP:
                 self._act(None)
@@ -161,10 +172,13 @@ class Planner:
                 return
             if not follows and self._decision.expected_revision is None and self._is_stale(status):
                 last = self._store.last_revision(str(status.issue.annotation_id))
-                raise ConflictError(
+                raise LabelChanged(
                     f"the label changed since the scan ({_who(last)})",
                     item=f"issue {status.issue.id}",
                     hint=f"scan again, or confirm with expected_revision {last.annotation.revision}",
+                    decision=self._decision,
+                    seen=self._revision_seen(status),
+                    theirs=last,
                 )
             self._act(status.issue, follows=follows)
         if status is not None:
@@ -172,6 +186,14 @@ class Planner:
             self._plan.issues.append(
                 IssueEffect(status.issue.id, status.issue.state, after, status.decision_id, self._decision.id)
             )
+
+    def _revision_seen(self, status: IssueStatus) -> Annotation | None:
+        history = self._store.revisions(str(status.issue.annotation_id))
+        return history[status.annotation_revision or 0].annotation
+
+    def _is_held(self, issue_id: str) -> bool:
+        lease = self._store.lease_of(issue_id)
+        return lease is not None and lease.reviewer != self._decision.reviewer
 
     def _is_stale(self, status: IssueStatus) -> bool:
         if status.issue.annotation_id is None or status.annotation_revision is None:
@@ -213,11 +235,14 @@ class Planner:
             # Content counts, not the number: after an undo the reviewer still sees what is there.
             seen = history[expected].content_of if 0 <= expected < len(history) else None
             if seen != last.content_of:
-                raise ConflictError(
+                raise LabelChanged(
                     f"the label was changed in the meantime ({_who(last)}):"
                     f" you saw revision {expected}, now it is {last.annotation.revision}",
                     item=f"annotation {annotation_id}",
                     hint="look at it again",
+                    decision=decision,
+                    seen=None if seen is None else history[expected].annotation,
+                    theirs=last,
                 )
         if last.deleted:
             raise ConflictError(f"the label was deleted ({_who(last)})", item=f"annotation {annotation_id}")

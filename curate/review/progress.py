@@ -9,7 +9,7 @@ from statistics import fmean
 from curate.annotations import DecisionKind, IssueState, IssueType
 from curate.store import Store
 
-__all__ = ["ReviewProgress", "TypeProgress", "expected_errors", "review_progress"]
+__all__ = ["ReviewProgress", "TypeProgress", "expected_errors", "pace", "review_progress"]
 
 _PACE_DECISIONS = 200
 _PAUSE_SECONDS = 120.0
@@ -108,7 +108,7 @@ def review_progress(store: Store, reviewer: str | None = None) -> ReviewProgress
         kept=wrong,
         precision=_share(right, wrong),
         expected=sum(entry.expected for entry in types),
-        seconds_per_decision=_pace(store, reviewer),
+        seconds_per_decision=pace(store, reviewer),
     )
 
 
@@ -121,7 +121,8 @@ def _share(right: int, wrong: int) -> float | None:
     return right / (right + wrong) if right + wrong else None
 
 
-def _pace(store: Store, reviewer: str | None) -> float | None:
+def pace(store: Store, reviewer: str | None) -> float | None:
+    """Mean seconds between the last decisions of somebody, or of all; pauses left out; None before the second."""
     times = sorted(store.decision_times(_PACE_DECISIONS, reviewer))
     gaps = [later - earlier for earlier, later in pairwise(times)]
     working = [gap for gap in gaps if gap <= _PAUSE_SECONDS]

@@ -19,7 +19,7 @@ from curate.store.base import StoreBase, dump_json
 from curate.store.records import DecisionEffects, DecisionRecord, FrameEffect, IssueEffect, LabelEffect
 from curate.store.serialize import decision_from_dict, decision_to_dict
 
-__all__ = ["DecisionStore", "DecisionTally"]
+__all__ = ["DecisionStore", "DecisionTally", "ReviewerTally"]
 
 _table = schema.decisions
 
@@ -31,6 +31,18 @@ class DecisionTally:
     type: IssueType
     kind: DecisionKind
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerTally:
+    """How many decisions of one kind a reviewer made, how many were undone, and when the first and the last."""
+
+    reviewer: str
+    kind: DecisionKind
+    count: int
+    undone: int
+    first: float
+    last: float
 
 
 class DecisionStore(StoreBase):
@@ -153,6 +165,27 @@ class DecisionStore(StoreBase):
         with self._read() as connection:
             rows = connection.execute(query.where(decided))
             return [DecisionTally(IssueType(row[0]), DecisionKind(row[1]), row[2]) for row in rows]
+
+    def reviewer_tallies(self) -> list[ReviewerTally]:
+        """How many decisions of each kind every reviewer made, and how many of them were undone."""
+        undone = sa.func.sum(sa.case((_table.c.undone_by.is_not(None), 1), else_=0))
+        query = (
+            sa.select(
+                _table.c.reviewer,
+                _table.c.kind,
+                sa.func.count(),
+                undone,
+                sa.func.min(_table.c.created_at),
+                sa.func.max(_table.c.created_at),
+            )
+            .group_by(_table.c.reviewer, _table.c.kind)
+            .order_by(_table.c.reviewer, _table.c.kind)
+        )
+        with self._read() as connection:
+            rows = connection.execute(query)
+            return [
+                ReviewerTally(row[0], DecisionKind(row[1]), row[2], int(row[3]), *row[4:]) for row in rows
+            ]
 
     def ack(self, client_id: str) -> int:
         """The highest number of a client's outbox that was taken in; 0 when none was."""

@@ -82,6 +82,12 @@ class LeaseStore(StoreBase):
                 connection.execute(delete.where(_table.c.issue_id.in_(part))).rowcount for part in chunks
             )
 
+    def end_leases(self, issue_ids: Iterable[str]) -> None:
+        """Nobody holds these issues any more: they were decided."""
+        with self.begin() as connection:
+            for chunk in chunked(issue_ids):
+                connection.execute(sa.delete(_table).where(_table.c.issue_id.in_(chunk)))
+
     def leases(self, reviewer: str | None = None) -> list[Lease]:
         """Leases that stand, by issue."""
         query = sa.select(_table).where(_table.c.expires_at > time.time()).order_by(_table.c.issue_id)
@@ -89,6 +95,16 @@ class LeaseStore(StoreBase):
             query = query.where(_table.c.reviewer == reviewer)
         with self._read() as connection:
             return [Lease(*row) for row in connection.execute(query)]
+
+    def leases_of(self, issue_ids: Iterable[str]) -> list[Lease]:
+        """Leases that stand on any of these issues."""
+        found: list[Lease] = []
+        query = sa.select(_table).where(_table.c.expires_at > time.time())
+        with self._read() as connection:
+            for chunk in chunked(issue_ids):
+                rows = connection.execute(query.where(_table.c.issue_id.in_(chunk)))
+                found += [Lease(*row) for row in rows]
+        return found
 
     def lease_of(self, issue_id: str) -> Lease | None:
         """Who has this issue now."""
@@ -112,9 +128,11 @@ class LeaseStore(StoreBase):
             connection.execute(sa.insert(_opinions), values | {"kind": kind.value})
         return opinion
 
-    def opinions(self) -> list[Opinion]:
-        """All of them, by issue and reviewer."""
+    def opinions(self, reviewer: str | None = None) -> list[Opinion]:
+        """Those of a reviewer, or all, by issue and reviewer."""
         query = sa.select(_opinions).order_by(_opinions.c.issue_id, _opinions.c.reviewer)
+        if reviewer is not None:
+            query = query.where(_opinions.c.reviewer == reviewer)
         with self._read() as connection:
             return [
                 Opinion(row.issue_id, row.reviewer, DecisionKind(row.kind), row.label, row.created_at)

@@ -1,0 +1,205 @@
+"""How far reviewers agree on a share of the issues that two of them judge, and what each of them did."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+
+from curate.annotations import Decision, DecisionKind, Issue, IssueState, replace
+from curate.errors import ConflictError, DataError
+from curate.review.progress import pace
+from curate.store import Opinion, Role, Store
+
+__all__ = ["Agreement", "ReviewerStats", "agreement", "give_opinion", "reviewer_stats", "second_queue"]
+
+_PAGE = 200
+_NO_VERDICT = (DecisionKind.SKIP, DecisionKind.UNDO, DecisionKind.ADD)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two verdicts on the same issues.
+
+    Attributes:
+        issues: Issues with a decision that stands and a second opinion.
+        same_verdict: Share on which both said the same: keep, delete, relabel to the same class, ...
+        same_side: Share on which both said "an error", or both "no error".
+        kappa: Cohen's kappa of error against no error: 1 perfect, 0 no better than chance. None where both always
+            said the same one thing, and before the first issue. (Cohen 1960, Educational and Psychological
+            Measurement 20, 37-46.)
+    """
+
+    issues: int
+    same_verdict: float | None
+    same_side: float | None
+    kappa: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerStats:
+    """What one reviewer did.
+
+    Attributes:
+        reviewer: Who.
+        decisions: Decisions that stand, undos not counted.
+        kept: Of them keep: false alarms of the queue.
+        corrected: Of them corrections.
+        skipped: Of them put off.
+        undone: Decisions that were taken back.
+        opinions: Second opinions given.
+        agreement: With others, on issues that both judged; as `Agreement.same_side`. None without any.
+        seconds_per_decision: See `curate.review.progress.pace`.
+        first: Unix time of the first decision.
+        last: Of the last one.
+    """
+
+    reviewer: str
+    decisions: int
+    kept: int
+    corrected: int
+    skipped: int
+    undone: int
+    opinions: int
+    agreement: float | None
+    seconds_per_decision: float | None
+    first: float | None
+    last: float | None
+
+
+def second_queue(store: Store, reviewer: str, *, share: float = 0.1, limit: int = 16) -> list[Issue]:
+    """Decided issues that this reviewer should judge too, as if they were open.
+
+    Which ones follows from the issue's id, so that all reviewers get the same share. Own decisions are left out, and
+    what the reviewer gave an opinion on already.
+
+    Args:
+        store: The store.
+        reviewer: Who will judge.
+        share: Of the decided issues, 0..1.
+        limit: At most so many.
+
+    Raises:
+        DataError: `share` is outside 0..1.
+        AccessError: See `decide`.
+    """
+    if not 0 <= share <= 1:
+        raise DataError(f"a share lies in 0..1, got {share}", item="share")
+    store.expect_role(reviewer, Role.REVIEWER)
+    done = {opinion.issue_id for opinion in store.opinions(reviewer)}
+    found: list[Issue] = []
+    after: str | None = None
+    while len(found) < limit:
+        page = store.issues((IssueState.DECIDED,), limit=_PAGE, after=after)
+        for issue in page.issues:
+            if _draw(issue.id) < share and issue.id not in done:
+                made = _first(store, issue.id)
+                if made is not None and made.reviewer != reviewer:
+                    found.append(replace(issue, state=IssueState.OPEN))
+        after = page.next
+        if after is None:
+            break
+    return found[:limit]
+
+
+def give_opinion(
+    store: Store, issue_id: str, reviewer: str, kind: DecisionKind, label: str | None = None
+) -> Opinion:
+    """Say what you would have decided. It changes nothing but the measure of agreement.
+
+    Args:
+        store: The store.
+        issue_id: A decided issue, from `second_queue`.
+        reviewer: Who.
+        kind: Any verdict but skip, undo and add.
+        label: The class, for relabel.
+
+    Raises:
+        ConflictError: The issue is not decided, or by this reviewer, or they gave an opinion already.
+        DataError: Not a verdict on an issue.
+        AccessError: See `decide`.
+    """
+    if kind in _NO_VERDICT or (kind is DecisionKind.RELABEL and not label):
+        raise DataError(
+            "an opinion is keep, apply, edit, delete_label, exclude_frame, or relabel with a class"
+        )
+    with store.begin():
+        store.expect_role(reviewer, Role.REVIEWER)
+        made = _first(store, issue_id)
+        if made is None:
+            raise ConflictError("the issue is not decided", item=f"issue {issue_id}")
+        if made.reviewer == reviewer:
+            raise ConflictError("this is your own decision", item=f"issue {issue_id}")
+        return store.put_opinion(issue_id, reviewer, kind, label)
+
+
+def agreement(store: Store, reviewer: str | None = None) -> Agreement:
+    """Agreement on all issues judged twice, or on those that one reviewer judged, first or second."""
+    verdicts: list[tuple[str, str]] = []
+    for opinion in store.opinions():
+        made = _first(store, opinion.issue_id)
+        if made is None or reviewer not in (None, made.reviewer, opinion.reviewer):
+            continue
+        issue = store.issue(opinion.issue_id)
+        first = _verdict(issue, made.kind, made.label)
+        verdicts.append((first, _verdict(issue, opinion.kind, opinion.label)))
+    if not verdicts:
+        return Agreement(0, None, None, None)
+    sides = [(first == "keep", second == "keep") for first, second in verdicts]
+    total = len(verdicts)
+    observed = sum(a == b for a, b in sides) / total
+    kept = [sum(side[at] for side in sides) / total for at in (0, 1)]
+    chance = kept[0] * kept[1] + (1 - kept[0]) * (1 - kept[1])
+    same = sum(a == b for a, b in verdicts) / total
+    return Agreement(total, same, observed, None if chance == 1 else (observed - chance) / (1 - chance))
+
+
+def reviewer_stats(store: Store) -> list[ReviewerStats]:
+    """What everybody did who decided anything or gave an opinion, by name."""
+    tallies = store.reviewer_tallies()
+    given = Counter(opinion.reviewer for opinion in store.opinions())
+    result = []
+    for name in sorted({tally.reviewer for tally in tallies} | set(given)):
+        mine = [tally for tally in tallies if tally.reviewer == name and tally.kind is not DecisionKind.UNDO]
+        standing = {tally.kind: tally.count - tally.undone for tally in mine}
+        kept = standing.get(DecisionKind.KEEP, 0)
+        skipped = standing.get(DecisionKind.SKIP, 0)
+        total = sum(standing.values())
+        result.append(
+            ReviewerStats(
+                reviewer=name,
+                decisions=total,
+                kept=kept,
+                corrected=total - kept - skipped,
+                skipped=skipped,
+                undone=sum(tally.undone for tally in mine),
+                opinions=given[name],
+                agreement=agreement(store, name).same_side,
+                seconds_per_decision=pace(store, name),
+                first=min((tally.first for tally in mine), default=None),
+                last=max((tally.last for tally in mine), default=None),
+            )
+        )
+    return result
+
+
+def _draw(issue_id: str) -> float:
+    """A number in [0, 1) that is always the same for one issue."""
+    return int(hashlib.sha256(f"second {issue_id}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+def _first(store: Store, issue_id: str) -> Decision | None:
+    """The decision that stands behind a decided issue."""
+    status = store.issue_status(issue_id)
+    if status.issue.state is not IssueState.DECIDED or status.decision_id is None:
+        return None
+    return store.decision(status.decision_id).decision
+
+
+def _verdict(issue: Issue, kind: DecisionKind, label: str | None) -> str:
+    """A verdict in one word; to apply a proposal is to do what it says."""
+    if kind is DecisionKind.APPLY:
+        name, label = issue.proposal.kind.value, issue.proposal.label
+    else:
+        name = kind.value
+    return f"{name} {label}" if name == "relabel" else name
