@@ -80,6 +80,20 @@ def close(a, b):
     return np.abs(np.subtract(a, b)).max() <= 0.0101
 
 
+BROKEN = {  # a number of one label -> no number
+    "coco": ('"bbox":[40.5,', '"bbox":["x",'),
+    "coco-results": ('"bbox":[40.5,', '"bbox":["x",'),
+    "cvat": ('xtl="40.5"', 'xtl="x"'),
+    "cvat-video": ('xtl="40.5"', 'xtl="x"'),
+    "datumaro": ('"bbox":[40.5,', '"bbox":["x",'),
+    "labelme": ("40.5,", '"x",'),
+    "labelstudio": ('"x":63.28125', '"x":"x"'),
+    "mot": (",40.5,", ",x,"),
+    "voc": ("<xmin>40.5<", "<xmin>x<"),
+    "yolo": ("1 0.70", "1 x0.70"),
+    "yolo-seg": ("1 0.63", "1 x0.63"),
+}
+
 KEPT = {
     "boxes": lambda a, b: close(a.bbox_xyxy, b.bbox_xyxy) and a.label == b.label,
     "polygons": lambda a, b: b.mask is not None and same_ring(a.mask, b.mask),
@@ -212,6 +226,27 @@ class TestContract:
         assert len(placed.annotations) == 1
         assert report.by_kind["unknown_frame"] >= 1
         assert [problem.kind for problem in report.aside] == ["unknown_frame"]
+
+    def test_one_policy_for_bad_items(self, name, tmp_path, three):
+        second = label(three[1], id="18", bbox_xyxy=(40.5, 5, 50.25, 15))
+        path = written(tmp_path, name, three, [label(three[0]), second])
+        old, new = BROKEN[name]
+        files = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+        damaged = [file for file in files if old in file.read_text()]
+        assert len(damaged) == 1
+        damaged[0].write_text(damaged[0].read_text().replace(old, new, 1))
+        with pytest.raises(FormatError) as caught:
+            read_back(name, path, three)
+        assert str(caught.value.file).startswith(str(path.parent))
+        assert caught.value.item
+        assert caught.value.hint
+        for policy in ("skip", "quarantine"):
+            placed, report = read_back(name, path, three, policy)
+            assert [one.frame_id for one in placed.annotations] == [three[0].id]
+            assert report.skipped == 1
+            assert [problem.item for problem in report.aside] == (
+                [caught.value.item] if policy == "quarantine" else []
+            )
 
     def test_nothing_is_overwritten_and_nothing_half_written(self, name, tmp_path, three):
         if name not in FOLDERS:

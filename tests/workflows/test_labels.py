@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +120,67 @@ def test_the_three_policies(labelled: Project, tmp_path: Path) -> None:
     coco(path, labelled, GOOD, {**BAD, "bbox": [1, 1, 20, 25]})
     mended = import_labels(labelled, path, source="tool", on_error="quarantine")
     assert (mended.labels, mended.new, labelled.store.quarantined()) == (2, 1, [])
+
+
+SQUARE = [[10, 10, 30, 10, 30, 30]]
+
+
+@pytest.mark.parametrize(
+    ("entries", "keys", "words"),
+    [
+        ([{**GOOD, "category_id": 9}], {}, "category_id 9"),
+        ([{**GOOD, "image_id": 9}], {}, "image_id 9"),
+        ([GOOD], {"images": [{"id": 1, "file_name": "nowhere.jpg"}]}, "not among the ingested frames"),
+        ([{**GOOD, "bbox": [float("nan"), 1, 5, 5]}], {}, "finite"),
+        ([{**GOOD, "bbox": [1, 1, -5, 5]}], {}, "above 0"),
+        ([{**GOOD, "segmentation": [[10, 10, 30, 30]]}], {}, "at least three points"),
+        ([GOOD, {**GOOD, "bbox": [5, 5, 9, 9]}], {}, "two annotations with the id 1"),
+        ([GOOD], {"images": [{"id": 1, "file_name": "../../x.jpg"}]}, '".."'),
+        ([{**GOOD, "segmentation": {"size": [5, 5], "counts": [25]}}], {}, "the RLE is 5 x 5"),
+    ],
+)
+def test_bad_input_is_one_clear_error_and_nothing_is_lost(
+    labelled: Project, tmp_path: Path, entries: list[dict], keys: dict, words: str
+) -> None:
+    before = everything(labelled)
+    path = coco(tmp_path / "bad.json", labelled, {**GOOD, "id": 7, "segmentation": SQUARE}, *entries, **keys)
+    with pytest.raises(FormatError) as caught:
+        import_labels(labelled, path, source="cheap")
+    assert words in caught.value.message
+    assert (caught.value.file, bool(caught.value.item), bool(caught.value.hint)) == (str(path), True, True)
+    assert everything(labelled) == before
+    assert labelled.store.quarantined() == []
+
+
+@pytest.mark.fault
+def test_a_full_disk_in_an_import_loses_nothing(labelled: Project, tmp_path: Path) -> None:
+    """The file size limit of a process stands in for a full disk."""
+    frame = labelled.store.frames()[0]
+    many = [{**GOOD, "id": n, "bbox": [1, 1, 5 + n % 50, 5], "note": "x" * 200} for n in range(3000)]
+    path = coco(tmp_path / "many.json", labelled, *many)
+    before = everything(labelled)
+    labelled.store.close()
+    program = f"""
+import resource, signal
+from pathlib import Path
+from curate.errors import CurateError
+from curate.workflows.labels import import_labels
+from curate.workflows.project import Project
+project = Project.open(Path({str(labelled.root)!r}))
+project.store.frames()
+size = max(file.stat().st_size for file in project.root.rglob("crossguard.db*"))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50_000, size + 50_000))
+try:
+    import_labels(project, Path({str(path)!r}), format="coco", source="tool")
+except CurateError as error:
+    print("clear:", error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("clear:")
+    assert everything(labelled) == before
+    assert import_labels(labelled, path, format="coco", source="tool").new == 3000
+    assert frame.id in covered_frames(labelled, "tool")
 
 
 def test_classes_are_mapped_left_out_and_checked(labelled: Project, tmp_path: Path) -> None:
