@@ -12,9 +12,10 @@ from xml.etree.ElementTree import Element
 
 from curate.errors import FormatError
 from curate.formats._cvat_types import CvatBox, CvatTrack, CvatVideo
+from curate.formats._masks import mask_box, valid_polygons
 from curate.formats._sources import load_xml
 from curate.formats._values import as_text, shown
-from curate.formats._xml import attribute, to_number
+from curate.formats._xml import attribute, parse_points, to_number
 from curate.formats.report import BadItem, ImportReport
 from curate.types import BoxTuple
 
@@ -31,7 +32,7 @@ __all__ = [
 
 MAX_BYTES = 2**28
 """Larger XML files are refused unless the caller says otherwise."""
-other_shapes = ("polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "mask", "tag")
+other_shapes = ("polyline", "points", "ellipse", "cuboid", "skeleton", "mask", "tag")
 ROTATED_NOTE = "the rotated box became the upright box around it"
 
 
@@ -40,9 +41,9 @@ def read_cvat_video(
 ) -> CvatVideo:
     """Read the tracks of a "CVAT for video 1.1" file.
 
-    Only boxes are read: tracks of other shapes are left out and reported (other_shape) under either policy. A
-    rotated box becomes the upright box around it, and is reported (rotated). Kinds of bad items (whole
-    tracks): missing_key, wrong_type, not_finite, box_size, duplicate_frame, duplicate_id, no_keyframe.
+    Boxes and polygons are read: tracks of other shapes are left out and reported (other_shape) under any policy.
+    A rotated box becomes the upright box around it, and is reported (rotated). Kinds of bad items (whole
+    tracks): missing_key, wrong_type, not_finite, box_size, polygon, duplicate_frame, duplicate_id, no_keyframe.
 
     Args:
         path: The XML file.
@@ -125,7 +126,9 @@ def _track(
     others = sorted({shape.tag for shape in element if shape.tag in other_shapes})
     if others:
         report.leave_out(
-            item, "other_shape", f"only boxes are read, this track is made of {', '.join(others)}"
+            item,
+            "other_shape",
+            f"only boxes and polygons are read, this track is made of {', '.join(others)}",
         )
         return None
     track_id = as_text(attribute(element, "id"), "id")
@@ -133,11 +136,16 @@ def _track(
     types = labels.get(label, {})
     keyframes: list[CvatBox] = []
     last_seen, dense = 0, False
-    for shape in element.iterfind("box"):
+    for shape in element:
+        if shape.tag not in ("box", "polygon"):
+            continue
         frame = _frame_number(shape)
         last_seen = max(last_seen, frame)
-        # CVAT writes every frame of a track; what a person drew is marked.
-        if shape.get("keyframe", "1") == "1":
+        # CVAT writes every frame of a track; what a person drew is marked. How CVAT moves a polygon's corners, only
+        # CVAT knows: its polygons are taken as they are written.
+        if shape.tag == "polygon":
+            keyframes.append(_polygon(shape, frame, types, f"{item}, frame {frame}", report))
+        elif shape.get("keyframe", "1") == "1":
             keyframes.append(_box(shape, frame, types, item, report))
         else:
             dense = True
@@ -164,6 +172,20 @@ def _box(shape: Element, frame: int, types: Mapping[str, str], item: str, report
             report.note(item, "rotated", f"frame {frame}: {ROTATED_NOTE}")
     return CvatBox(
         frame, (x1, y1, x2, y2), outside, _flag_at(shape, "occluded", frame), attribute_values(shape, types)
+    )
+
+
+def _polygon(
+    shape: Element, frame: int, types: Mapping[str, str], item: str, report: ImportReport
+) -> CvatBox:
+    mask = valid_polygons([parse_points(attribute(shape, "points"))], item, report)
+    return CvatBox(
+        frame,
+        mask_box(mask),
+        _flag_at(shape, "outside", frame),
+        _flag_at(shape, "occluded", frame),
+        attribute_values(shape, types),
+        mask,
     )
 
 

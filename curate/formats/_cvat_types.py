@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from curate.geometry import Mask
 from curate.types import BoxTuple
 
 __all__ = ["CvatBox", "CvatTrack", "CvatVideo"]
@@ -18,10 +19,11 @@ class CvatBox:
 
     Attributes:
         frame: Frame number in the video, from 0.
-        bbox_xyxy: Corners in pixels.
+        bbox_xyxy: Corners in pixels; of a polygon, the box around it.
         outside: The object is not in the picture from here on.
         occluded: CVAT's flag.
         attributes: Name -> bool, number or text.
+        mask: The polygon of a track of polygons, else None.
     """
 
     frame: int
@@ -29,6 +31,7 @@ class CvatBox:
     outside: bool = False
     occluded: bool = False
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class CvatTrack:
 
         Between two keyframes corners move linearly; flags and attributes stay as they were. Towards a
         keyframe that says `outside` the box stands still, as in CVAT's own files: that keyframe marks the
-        time of leaving, not a place.
+        time of leaving, not a place. Polygons stand still until the next one that the file holds.
         """
         if frame > self.last_frame:
             return None
@@ -69,7 +72,7 @@ class CvatTrack:
         if before.outside:
             return None
         corners = before.bbox_xyxy
-        if after is not None and not after.outside:
+        if after is not None and not after.outside and before.mask is None and after.mask is None:
             share = (frame - before.frame) / (after.frame - before.frame)
             x1, y1, x2, y2 = (a + (b - a) * share for a, b in zip(corners, after.bbox_xyxy, strict=True))
             corners = (x1, y1, x2, y2)

@@ -13,7 +13,8 @@ from curate.annotations import Annotation
 from curate.errors import DataError
 from curate.files import write_atomically
 from curate.formats._carry import CARRY_KEY, carried, carried_json
-from curate.formats._xml import add_text, is_xml_text, value_text, xml_bytes
+from curate.formats._masks import single_ring
+from curate.formats._xml import add_text, is_xml_text, points_text, value_text, xml_bytes
 from curate.formats.labelset import LabelExport
 from curate.formats.lookup import FrameLookup
 
@@ -80,7 +81,7 @@ def own_track(track_id: str, clip: str) -> str:
 
 
 def write_cvat_video(path: Path, export: LabelExport) -> None:
-    """Write the boxes of one recording as tracks.
+    """Write the boxes and polygons of one recording as tracks; a mask of several rings only by its box.
 
     Every label is a keyframe; "outside" follows right after it where the next exported frame lacks the object.
 
@@ -135,7 +136,7 @@ def _tracks(export: LabelExport, index_of: Mapping[str, int], clip: str) -> dict
         if (
             track is not None
             and index not in track
-            and (not track or next(iter(track.values())).label == label.label)
+            and (not track or _kind(next(iter(track.values()))) == _kind(label))
         ):
             track[index] = label
             continue
@@ -144,6 +145,11 @@ def _tracks(export: LabelExport, index_of: Mapping[str, int], clip: str) -> dict
         tracks[f"lone-{free}"] = {index: label}
         free += 1
     return {key: tracks[key] for key in sorted(tracks) if tracks[key]}
+
+
+def _kind(label: Annotation) -> tuple[str, bool]:
+    """Class, and whether it is written as a polygon."""
+    return label.label, single_ring(label.mask) is not None
 
 
 def _write_track(
@@ -159,12 +165,13 @@ def _write_track(
     track = SubElement(root, "track", id=track_id, label=labels[min(labels)].label, source="manual")
     for index in sorted(labels):
         label = labels[index]
-        box = _write_box(track, index, label, outside=False)
+        box = _write_shape(track, index, label, outside=False)
         own, rest = carried(
             label,
             export.own_id(label),
             native=_NATIVE,
             plain=lambda key, value: is_plain(key, value, own_types),
+            box_is_written=single_ring(label.mask) is None,
         )
         if label.track_id != f"{clip}/{track_id}":
             rest["track_id"] = label.track_id
@@ -172,10 +179,14 @@ def _write_track(
         for key in sorted(pairs):
             add_text(box, "attribute", pairs[key]).set("name", key)
         if following[index] not in labels:
-            _write_box(track, index + 1, label, outside=True)
+            _write_shape(track, index + 1, label, outside=True)
 
 
-def _write_box(track: Element, index: int, label: Annotation, *, outside: bool) -> Element:
-    sides = dict(zip(("xtl", "ytl", "xbr", "ybr"), map(value_text, label.bbox_xyxy), strict=True))
+def _write_shape(track: Element, index: int, label: Annotation, *, outside: bool) -> Element:
     marks = {"frame": str(index), "keyframe": "1", "outside": str(int(outside))}
-    return SubElement(track, "box", {**marks, "occluded": str(int(label.occluded)), **sides, "z_order": "0"})
+    marks |= {"occluded": str(int(label.occluded))}
+    ring = single_ring(label.mask)
+    if ring is not None:
+        return SubElement(track, "polygon", {**marks, "points": points_text(ring), "z_order": "0"})
+    sides = dict(zip(("xtl", "ytl", "xbr", "ybr"), map(value_text, label.bbox_xyxy), strict=True))
+    return SubElement(track, "box", {**marks, **sides, "z_order": "0"})

@@ -91,7 +91,9 @@ def read_cvat_images(path: Path, report: ImportReport) -> LabelSet:
             continue
         seen.add(picture.key)
         pictures.append(picture)
-        for number, shape in enumerate((s for s in element if s.tag in _SHAPES or s.tag in other_shapes), 1):
+        for number, shape in enumerate(
+            (s for s in element if s.tag in _SHAPES or s.tag in (*other_shapes, "skeleton")), 1
+        ):
             where = f"{item}, {shape.tag} {number}"
             if shape.tag not in _SHAPES:
                 report.leave_out(where, "other_shape", "only boxes, polygons and masks are read")

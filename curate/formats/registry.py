@@ -191,9 +191,10 @@ _ALL = (
         cvat.is_cvat_video,
         _read_cvat_video,
         cvat.write_cvat_video,
-        Keeps(**_BOXES_ONLY, clips=False),
+        Keeps(**{**_BOXES_ONLY, "polygons": True}, clips=False),
         (
-            "Tracks with keyframes; boxes between keyframes are interpolated on the frames that the project has.",
+            "Tracks with keyframes; boxes between keyframes are interpolated on the frames that the project has, "
+            "polygons are taken as CVAT wrote them. Of masks that are not one ring, the box alone.",
             "Frames out of the task's start, stop and step do not count as looked at.",
             _CARRIED,
         ),

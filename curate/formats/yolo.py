@@ -43,9 +43,9 @@ def is_yolo(path: Path) -> bool:
 def read_yolo(path: Path, report: ImportReport) -> LabelSet:
     """Read a YOLO folder: data.yaml, and every label file below a folder "labels" (or anywhere, where there is none).
 
-    A line of five numbers is a box, a longer one a polygon; a file without lines is an empty picture, and so is an
-    image beside that has no label file. Kinds of bad items: wrong_type, not_finite, unknown_category, box_size,
-    polygon.
+    A line of five numbers is a box, a longer one a polygon, one number more at its end a score; a file without
+    lines is an empty picture, and so is an image beside that has no label file. Kinds of bad items: wrong_type,
+    not_finite, unknown_category, box_size, polygon.
 
     Args:
         path: The folder, or its data.yaml.
@@ -154,6 +154,8 @@ def _read_line(
         )
     values = [_share(word) for word in words[1:]]
     label = FileLabel(label_id, stem, names[category], relative=True, item=item)
+    if len(values) >= 5 and len(values) % 2:
+        label, values = replace(label, score=min(max(values[-1], 0.0), 1.0)), values[:-1]
     if len(values) == 4:
         return replace(label, bbox_xyxy=_box(values))
     if len(values) < 6 or len(values) % 2:

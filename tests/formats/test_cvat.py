@@ -110,6 +110,24 @@ def test_classes_by_label_and_by_attribute(video, frames):
     assert report.by_kind == {"unknown_class": 2}
 
 
+POLYGONS = """<track id="0" label="car">
+<polygon frame="0" points="324.79,213.16;323.74,227.90;347.42,237.37" outside="0" occluded="1" keyframe="1"/>
+<polygon frame="1" points="325.79,213.16;324.74,227.90;348.42,237.37" outside="0" occluded="1" keyframe="0"/>
+<polygon frame="4" points="324.79,213.16;323.74,227.90;347.42,237.37" outside="1" occluded="0" keyframe="1"/>
+<polygon frame="6" points="305.32,237.90;312.16,207.90;352.69,206.32" outside="0" occluded="0" keyframe="1"/>
+<polygon frame="7" points="305.32,237.90;312.16,207.90;352.69,206.32" outside="1" occluded="0" keyframe="1"/></track>"""
+
+
+def test_polygons_are_taken_as_cvat_wrote_them(xml_file, make_frame):
+    frames = {index: make_frame(f"{index}.jpg", index) for index in range(9)}
+    found = cvat_to_annotations(read_cvat_video(xml_file(POLYGONS)), frames, "s")
+    assert [label.id for label in found] == [f"clip/0/{index}" for index in (0, 1, 2, 3, 6)]
+    assert found[1].mask[0].exterior == ((325.79, 213.16), (324.74, 227.9), (348.42, 237.37))
+    assert found[1].bbox_xyxy == (324.74, 213.16, 348.42, 237.37)
+    assert found[3].mask == found[1].mask
+    assert [label.occluded for label in found] == [True] * 4 + [False]
+
+
 def test_pictures_of_another_size_are_refused(video, make_frame):
     with pytest.raises(FormatError, match="320 x 240 pixels, the frame has 640 x 480"):
         cvat_to_annotations(video, {0: make_frame("0.jpg")}, "s")

@@ -174,6 +174,16 @@ def test_choices_for_a_region_become_its_attributes(make_frame, tmp_path):
     assert [label.attributes for label in result.annotations] == [{"choices": "uncertain"}, {}]
 
 
+def test_predictions_of_yolo_have_scores(make_frame, tmp_path):
+    (tmp_path / "data.yaml").write_text("names: [person, car]\n")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("1 0.5 0.5 0.25 0.5 0.875\n0 0.1 0.1 0.5 0.1 0.5 0.5 0.25\n")
+    _, result, _ = placed(tmp_path, [picture(make_frame, "a.jpg")])
+    box, ring = result.annotations
+    assert (box.label, box.bbox_xyxy, box.score, box.mask) == ("car", (24, 12, 40, 36), 0.875, None)
+    assert (ring.label, ring.score, len(ring.mask[0].exterior)) == ("person", 0.25, 3)
+
+
 VOC = """<annotation><folder>VOC2007</folder><filename>000001.jpg</filename>
 <source><database>{}</database></source><size><width>64</width><height>48</height><depth>3</depth></size>
 <object><name>dog</name><pose>Left</pose><truncated>1</truncated><difficult>1</difficult>
