@@ -259,20 +259,29 @@ class _FrameReader:
 
 def tidy(mask: MaskArray, clicks: Sequence[tuple[float, float]] = ()) -> MaskArray:
     """An (H, W) mask without specks: small parts that nobody clicked on, and pinholes, are taken out."""
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    if count <= 1:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
         return mask
+    # Only the window around it, with a free border so that all around it is one part.
+    top, left = int(rows[0]), int(columns[0])
+    window = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1], 1).astype(np.uint8)
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(window, connectivity=4)
     areas = stats[1:, cv2.CC_STAT_AREA]
     keep = np.concatenate([[False], areas >= _SPECK * areas.max()])
-    height, width = mask.shape
     for x, y in clicks:
-        keep[pieces[min(int(y), height - 1), min(int(x), width - 1)]] = True
+        row, column = int(y) - top + 1, int(x) - left + 1
+        if 0 <= row < window.shape[0] and 0 <= column < window.shape[1]:
+            keep[pieces[row, column]] = True
     keep[0] = False
     kept = keep[pieces]
-    holes, ground, hole_stats, _ = cv2.connectedComponentsWithStats((~kept).astype(np.uint8), connectivity=4)
-    small = hole_stats[:, cv2.CC_STAT_AREA] < max(4.0, 0.01 * float(areas.max()))
-    small[0] = False
-    return np.asarray(kept | small[ground], bool) if holes > 1 else np.asarray(kept, bool)
+    _, ground, holes, _ = cv2.connectedComponentsWithStats((~kept).astype(np.uint8), connectivity=4)
+    pinhole = holes[:, cv2.CC_STAT_AREA] < max(4.0, 0.01 * float(areas.max()))
+    pinhole[0] = False  # what is kept is the ground of the second search
+    pinhole[ground[0, 0]] = False
+    kept |= pinhole[ground]
+    result = np.zeros_like(mask)
+    result[top : rows[-1] + 1, left : columns[-1] + 1] = kept[1:-1, 1:-1]
+    return result
 
 
 def _known(project: Project, frame_id: str) -> Frame:

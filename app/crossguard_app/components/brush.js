@@ -5,7 +5,7 @@ import { Raster } from "./raster.js";
 import { boxRing } from "./rings.js";
 
 const RADII = [1, 2, 3, 4, 6, 8, 11, 15, 20, 28, 40, 56, 80];
-const OPACITY = 150;
+const OPACITY = 115;
 let step = 4; // of both tools
 
 export class BrushTool {
@@ -31,6 +31,7 @@ export class BrushTool {
   hide() {
     this.raster = null;
     this.tools.canvas.paint.hidden = true;
+    this.tools.canvas.root.toggleAttribute("data-painting", false);
   }
 
   resize(direction) {
@@ -101,6 +102,7 @@ export class BrushTool {
   show(frame) {
     const { paint } = this.tools.canvas;
     [paint.width, paint.height, paint.hidden] = [frame.width, frame.height, false];
+    this.tools.canvas.root.toggleAttribute("data-painting", true);
     this.context = paint.getContext("2d", { willReadFrequently: true });
     this.color = rgb(this.tools.host.color(this.label));
     this.blit([0, 0, frame.width, frame.height]);

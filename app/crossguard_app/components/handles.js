@@ -7,6 +7,15 @@ const CORNERS = ["nw", "ne", "se", "sw"];
 export const SIDES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const MAX_VERTICES = 240; // of a brushed outline there are too many to take hold of one
 const ROOM = 22; // screen pixels between two points that leave room for a dot
+const CROWDED = 6; // with fewer screen pixels from point to point, on average, they hide the thing: zoom in
+
+function tooDense(mask, scale) {
+  const way = rings(mask).reduce((sum, ring) => sum + ring.reduce((part, [x, y], i) => {
+    const [nx, ny] = ring[(i + 1) % ring.length];
+    return part + Math.hypot(nx - x, ny - y);
+  }, 0), 0);
+  return (way * scale) / vertexCount(mask) < CROWDED;
+}
 
 export class Handles {
   constructor() {
@@ -24,7 +33,8 @@ export class Handles {
     const corners = CORNERS.map((side) => s("rect", { class: `corner${marked(active?.side === side)}`,
       "data-role": "side", "data-side": side }));
     const points = [];
-    if (label.mask && vertexCount(label.mask) <= MAX_VERTICES) {
+    if (label.mask && vertexCount(label.mask) <= MAX_VERTICES
+      && (active?.ring !== undefined || !tooDense(label.mask, scale))) {
       rings(label.mask).forEach((ring, number) => ring.forEach((_, index) => {
         const here = { "data-ring": number, "data-index": index };
         const on = active?.ring === number && active?.index === index;

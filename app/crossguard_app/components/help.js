@@ -1,7 +1,7 @@
 // The key map as an overlay, in which every key can be changed.
 
 import { button, h } from "./dom.js";
-import { combination, KEYS, spelled } from "./keys.js";
+import { combination, KEYS, spelled, textOf } from "./keys.js";
 
 const MOUSE = [
   ["Click", "Select; again: the label below"],
@@ -98,9 +98,4 @@ export class Help {
       : `Changed to ${spelled(keys)}.`);
     return true;
   }
-}
-
-function textOf(command) {
-  for (const [, rows] of KEYS) for (const [text, ...commands] of rows) if (commands.some(([name]) => name === command)) return text;
-  return command;
 }

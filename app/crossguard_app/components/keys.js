@@ -78,6 +78,11 @@ export const KEYS = [
 const DEFAULTS = new Map(KEYS.flatMap(([, rows]) =>
   rows.flatMap(([, ...commands]) => commands.map(([command, keys]) => [command, keys.split(" ")]))));
 
+const TEXTS = new Map(KEYS.flatMap(([, rows]) => rows.flatMap(([text, ...commands]) =>
+  commands.map(([command]) => [command, text]))));
+
+export const textOf = (command) => TEXTS.get(command) ?? command;
+
 const SIGNS = { arrowleft: "←", arrowright: "→", arrowup: "↑", arrowdown: "↓", enter: "↵", space: "Space",
   escape: "Esc", delete: "Del", backspace: "⌫", tab: "Tab", insert: "Ins", ctrl: "Ctrl", shift: "⇧", alt: "Alt" };
 

@@ -123,7 +123,8 @@ export class Panel {
     return h("section", { class: "card" },
       h("header", {}, h("span", { class: "type" }, "Frame"),
         frame.excluded && h("span", { class: "flag" }, "excluded"),
-        frame.seen && h("span", { class: "flag good" }, "looked at")),
+        frame.seen && h("span", { class: "flag good",
+          title: "The whole frame was looked at: what is not labelled is not there" }, "looked at")),
       h("p", { class: "frame-name" }, frame.name),
       frame.note && h("p", { class: "proposal" }, frame.note),
       h("dl", { class: "facts" }, frame.facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));

@@ -2,13 +2,14 @@
 
 import { button, h } from "./dom.js";
 import { rings } from "./geometry.js";
+import { textOf } from "./keys.js";
 
 const FLAGS = [["Partly hidden", "occluded"], ["Difficult", "difficult"], ["Ignore region", "ignore"]];
 
 export function properties(bench) {
   const { selected, edits } = bench;
   const act = (label, command, disabled = false, kind = "") => button(label, { name: command, kind, disabled,
-    hint: bench.bindings.hint(command).split(" ")[0], onclick: (event) => bench.panel.press(event, command) });
+    title: textOf(command), hint: bench.bindings.hint(command).split(" ")[0], onclick: (event) => bench.panel.press(event, command) });
   const flags = FLAGS.map(([label, name]) => {
     const node = act(label, name, !selected, "toggle");
     node.setAttribute("aria-pressed", String(Boolean(selected?.[name])));
