@@ -9,7 +9,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,15 +21,19 @@ from defusedxml import ElementTree as SafeXml
 
 from curate.config.yaml_check import yaml_danger
 from curate.errors import CurateError, FormatError
+from curate.formats._items import IMAGE_SUFFIXES
 
 __all__ = [
     "LABEL_SUFFIXES",
     "MAX_BYTES",
     "files_under",
+    "forget_peeked",
     "load_json",
     "load_xml",
     "load_yaml",
     "open_folder",
+    "peek_json",
+    "peek_xml",
     "read_text",
     "single_file",
 ]
@@ -40,7 +44,7 @@ MAX_XML_BYTES = 2**28
 _MAX_YAML_BYTES = 2**22
 _MAX_FILES = 2_000_000
 LABEL_SUFFIXES = frozenset({".json", ".jsonl", ".xml", ".txt", ".yaml", ".yml", ".ini", ".names", ".data"})
-"""What is unpacked of an archive: never pictures, which have to be ingested anyway."""
+"""What is unpacked of an archive. Of pictures, which have to be ingested anyway, only the names: empty files."""
 
 
 def read_text(path: Path, *, what: str = "a label file", max_bytes: int = MAX_BYTES) -> str:
@@ -103,6 +107,46 @@ def load_xml(path: Path, *, what: str = "a label file", max_bytes: int = MAX_XML
     if root is None:
         raise FormatError("the XML is empty", file=path)
     return root
+
+
+class _Peeked:
+    """The file that was looked at last: every format looks at the same file to tell whether it is its own."""
+
+    def __init__(self) -> None:
+        self._key: tuple[str, str, int, int] | None = None
+        self._value: Any = None
+
+    def get(self, path: Path, load: Callable[[Path], Any]) -> Any:
+        try:
+            stamp = path.stat()
+        except OSError:
+            return load(path)
+        key = (load.__name__, str(path), stamp.st_mtime_ns, stamp.st_size)
+        if key != self._key:
+            self._key, self._value = key, load(path)
+        return self._value
+
+    def forget(self) -> None:
+        self._key = self._value = None
+
+
+_peeked = _Peeked()
+
+
+def peek_json(path: Path) -> Any:
+    """`load_json` for telling formats apart: the last file stays at hand until `forget_peeked`."""
+    return _peeked.get(path, load_json)
+
+
+def peek_xml(path: Path) -> Element:
+    """`load_xml` for telling formats apart: the last file stays at hand until `forget_peeked`."""
+    root: Element = _peeked.get(path, load_xml)
+    return root
+
+
+def forget_peeked() -> None:
+    """Let go of the file that was looked at last."""
+    _peeked.forget()
 
 
 def load_yaml(path: Path, *, what: str = "a declaration") -> Any:
@@ -169,8 +213,8 @@ def single_file(path: Path, suffix: str) -> Path:
 def open_folder(path: Path, *, max_bytes: int = MAX_BYTES, max_files: int = _MAX_FILES) -> Iterator[Path]:
     """A folder as it is, a file as it is, a zip archive unpacked into a temporary folder for as long as needed.
 
-    Only label files come out of an archive. What the archive says of its sizes is not believed: bytes are
-    counted as they come.
+    Only label files come out of an archive, and empty files in place of pictures. What the archive says of its
+    sizes is not believed: bytes are counted as they come.
 
     Raises:
         FormatError: Not there; an archive that is broken, encrypted or of another kind; a member that would lie
@@ -210,12 +254,16 @@ def _unpack(path: Path, folder: Path, max_bytes: int, max_files: int) -> None:
             seen: set[str] = set()
             for member in members:
                 target = _target(member, path)
-                if target is None or target.suffix.lower() not in LABEL_SUFFIXES:
+                if target is None or target.suffix.lower() not in LABEL_SUFFIXES | IMAGE_SUFFIXES:
                     continue
                 if target.as_posix() in seen:
                     raise FormatError("the archive holds this file twice", file=path, item=member.filename)
                 seen.add(target.as_posix())
-                left -= _write_member(archive, member, folder / target, left, path, max_bytes)
+                if target.suffix.lower() in IMAGE_SUFFIXES:
+                    (folder / target).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / target).touch(exist_ok=False)
+                else:
+                    left -= _write_member(archive, member, folder / target, left, path, max_bytes)
     except CurateError:
         raise
     except OSError as error:

@@ -12,7 +12,7 @@ from curate.formats._coco_export import annotations_to_coco
 from curate.formats._coco_import import coco_to_labels
 from curate.formats._coco_read import parse_coco, read_coco
 from curate.formats._coco_write import write_coco
-from curate.formats._sources import load_json, single_file
+from curate.formats._sources import load_json, peek_json, single_file
 from curate.formats.labelset import LabelExport, LabelSet
 from curate.formats.report import ImportReport
 
@@ -22,7 +22,7 @@ __all__ = ["is_coco_results", "read_coco_results", "write_coco_results"]
 def is_coco_results(path: Path) -> bool:
     """A JSON list of objects with image_id, category_id and score."""
     try:
-        data = load_json(single_file(path, ".json"))
+        data = peek_json(single_file(path, ".json"))
     except (FormatError, OSError):
         return False
     keys = {"image_id", "category_id", "score"}

@@ -13,7 +13,7 @@ from curate.formats._cvat_read import MAX_BYTES, read_cvat_video
 from curate.formats._cvat_types import CvatBox, CvatTrack, CvatVideo
 from curate.formats._cvat_write import write_cvat_video
 from curate.formats._place import place_labels
-from curate.formats._sources import load_xml, single_file
+from curate.formats._sources import peek_xml, single_file
 from curate.formats.labelset import FileLabel, LabelSet, Picture
 from curate.formats.lookup import FrameLookup
 from curate.formats.report import BadItem, ImportReport, Problem
@@ -110,7 +110,7 @@ def _label(track: CvatTrack, box: CvatBox, index: int, key: str, clip: str, item
 def is_cvat_video(path: Path) -> bool:
     """An XML file of <annotations> with <track>."""
     try:
-        root = load_xml(single_file(path, ".xml"))
+        root = peek_xml(single_file(path, ".xml"))
         return root.tag == "annotations" and root.find("image") is None
     except (FormatError, OSError):
         return False

@@ -12,7 +12,7 @@ from curate.annotations import Annotation, Frame
 from curate.errors import DataError, FormatError
 from curate.formats._carry import CARRY_KEY, carried, carried_json, round_coordinate, with_carried
 from curate.formats._masks import parse_bbox, parse_segmentation, ring_of, single_ring, valid_polygons
-from curate.formats._sources import files_under, load_json
+from curate.formats._sources import files_under, load_json, peek_json
 from curate.formats._values import (
     as_flag,
     as_id,
@@ -42,7 +42,7 @@ def is_datumaro(path: Path) -> bool:
     """JSON with "categories" as an object and "items"."""
     try:
         files = _json_files(path)
-        data = load_json(files[0]) if files else None
+        data = peek_json(files[0]) if files else None
         return isinstance(data, dict) and isinstance(data.get("categories"), dict) and "items" in data
     except (FormatError, OSError):
         return False

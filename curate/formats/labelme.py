@@ -19,7 +19,7 @@ from curate.errors import FormatError, ImageError
 from curate.formats._carry import CARRY_KEY, carried, round_coordinate, with_carried
 from curate.formats._items import MAX_PIXELS
 from curate.formats._masks import crop_mask, single_ring, tight_rows, valid_polygons
-from curate.formats._sources import files_under, load_json
+from curate.formats._sources import files_under, load_json, peek_json
 from curate.formats._values import as_number, as_text, clean_json, comparable_name, required, shown
 from curate.formats._write import companion_files, one_file_a_frame, write_folder
 from curate.formats.images import decode_image
@@ -40,7 +40,7 @@ def is_labelme(path: Path) -> bool:
     """JSON files with "shapes" and "imagePath"."""
     try:
         files = _json_files(path)
-        data = load_json(files[0]) if files else None
+        data = peek_json(files[0]) if files else None
         return isinstance(data, dict) and isinstance(data.get("shapes"), list) and "imagePath" in data
     except (FormatError, OSError):
         return False

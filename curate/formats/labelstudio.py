@@ -17,7 +17,7 @@ from curate.files import write_atomically
 from curate.formats._brush import mask_to_brush, parse_brush
 from curate.formats._carry import CARRY_KEY, carried, with_carried
 from curate.formats._masks import single_ring, valid_polygons
-from curate.formats._sources import load_json, single_file
+from curate.formats._sources import load_json, peek_json, single_file
 from curate.formats._values import as_id, as_number, as_text, clean_json, comparable_name, required, shown
 from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
@@ -37,7 +37,7 @@ _DIGITS = 8
 def is_labelstudio(path: Path) -> bool:
     """A JSON list of tasks with "data"."""
     try:
-        data = load_json(single_file(path, ".json"))
+        data = peek_json(single_file(path, ".json"))
         return isinstance(data, list) and bool(data) and isinstance(data[0], dict) and "data" in data[0]
     except (FormatError, OSError):
         return False

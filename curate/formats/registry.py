@@ -23,7 +23,7 @@ from curate.formats._coco_export import annotations_to_coco
 from curate.formats._coco_import import coco_to_labels
 from curate.formats._coco_read import read_coco
 from curate.formats._coco_write import write_coco
-from curate.formats._sources import load_json, open_folder, single_file
+from curate.formats._sources import forget_peeked, open_folder, peek_json, single_file
 from curate.formats.cvat import cvat_to_labels, read_cvat_video
 from curate.formats.keeps import Keeps
 from curate.formats.labelset import LabelExport, LabelSet
@@ -77,7 +77,7 @@ class Format:
 
 def _is_coco(path: Path) -> bool:
     try:
-        data = load_json(single_file(path, ".json"))
+        data = peek_json(single_file(path, ".json"))
     except (FormatError, OSError):
         return False
     return isinstance(data, dict) and {"images", "annotations"} <= set(data)
@@ -290,8 +290,11 @@ def detect_format(path: Path) -> Format:
     Raises:
         FormatError: None of them, or more than one.
     """
-    with open_folder(path) as opened:
-        found = [entry for entry in FORMATS.values() if entry.detect is not None and entry.detect(opened)]
+    try:
+        with open_folder(path) as opened:
+            found = [entry for entry in FORMATS.values() if entry.detect is not None and entry.detect(opened)]
+    finally:
+        forget_peeked()
     if len(found) != 1:
         what = (
             f"it may be any of {', '.join(entry.name for entry in found)}"

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 from curate.annotations import Annotation, Frame
 from curate.errors import FormatError
 from curate.formats._carry import CARRY_KEY, carried, carried_json, with_carried
-from curate.formats._sources import files_under, load_xml
+from curate.formats._sources import files_under, load_xml, peek_xml
 from curate.formats._values import as_text, comparable_name, shown
 from curate.formats._write import companion_files, one_file_a_frame, write_folder
 from curate.formats._xml import add_text, is_xml_text, text_value, to_number, value_text, xml_bytes
@@ -27,7 +27,7 @@ def is_voc(path: Path) -> bool:
     """A folder with XML files of <annotation>, or one such file."""
     try:
         files = _xml_files(path)
-        return bool(files) and load_xml(files[0]).tag == "annotation"
+        return bool(files) and peek_xml(files[0]).tag == "annotation"
     except (FormatError, OSError):
         return False
 

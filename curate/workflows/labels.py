@@ -202,7 +202,7 @@ def export_labels(
     kept = {frame.id for frame in frames}
     annotations = [annotation for annotation in annotations if annotation.frame_id in kept]
     prefix = "" if version is not None else f"{source or project.config.labels.working}:"
-    files = {frame.id: project.frames_dir / frame.path for frame in frames} if images else {}
+    files = {frame.id: project.frame_path(frame) for frame in frames} if images else {}
     chosen.write(path, LabelExport(frames, annotations, project.config.classes, prefix, files))
     return len(frames), len(annotations)
 

@@ -69,6 +69,15 @@ def test_links_devices_and_doubles_in_an_archive(tmp_path):
         read("voc", path)
 
 
+def test_of_pictures_only_the_names_are_unpacked(tmp_path):
+    path = archive(
+        tmp_path / "x.zip", ("data.yaml", "names: [a]"), ("labels/a.txt", ""), ("images/b.jpg", b"x" * 9000)
+    )
+    assert {picture.key for picture in read("yolo", path).pictures} == {"a", "b"}
+    with open_folder(path, max_bytes=100) as opened:
+        assert (opened / "images" / "b.jpg").stat().st_size == 0
+
+
 def test_archive_bombs_are_counted_as_they_come(tmp_path):
     path = archive(tmp_path / "x.zip", ("x.xml", b"\0" * 5_000_000))
     assert path.stat().st_size < 10_000

@@ -255,6 +255,38 @@ def test_hostile_class_names_of_a_file_are_named_as_they_are(labelled: Project, 
         assert done.classes == {"car": 1}
 
 
+def test_the_commands(labelled: Project, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from curate.cli.main import app
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "-C", str(labelled.root)])
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.output
+
+    out = tmp_path / "out"
+    told = json.loads(run("export", "yolo", str(out), "--source", "cheap", "--images", "--json"))
+    assert (told["frames"], told["labels"]) == (3, 3)
+    assert "masks" in told["lost"]
+    assert len(list(out.rglob("*.jpg"))) == 3
+    dry = json.loads(
+        run("import", "auto", str(out), "--source", "b", "--dry-run", "--map", "person=car", "--json")
+    )
+    assert (dry["format"], dry["labels"], dry["new"], dry["dry_run"]) == ("yolo", 3, 3, True)
+    assert dry["classes"] == {"car": 3}
+    assert "b" not in {entry.source for entry in labelled.store.sources()}
+    assert "2 labels on 3 frames" in run("import", "yolo", str(out), "--source", "b", "--map", "person=")
+    assert len(labelled.store.annotations(source="b")) == 2
+    listed = json.loads(CliRunner().invoke(app, ["formats", "--json"]).output)
+    assert set(listed) == set(FORMATS)
+    assert listed["voc"]["keeps"]["polygons"] is False
+    shown = CliRunner().invoke(app, ["export", "--help"]).output
+    assert all(name in shown for name, entry in FORMATS.items() if entry.write)
+    wrong = CliRunner().invoke(app, ["import", "nonsense", str(out), "-C", str(labelled.root)])
+    assert isinstance(wrong.exception, ConfigError)
+
+
 def test_tables_of_text_hold_no_formulas() -> None:
     """There is no export of spreadsheets; MOT's lines, the only comma-separated ones, hold numbers alone."""
     golden = Path(__file__).parents[1] / "formats" / "data" / "golden" / "mot" / "gt" / "gt.txt"
