@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from curate.annotations import Annotation, Frame
@@ -97,6 +99,11 @@ class EditorPage:
         """Take a tool by its key: the cross begins in the middle again."""
         self.press(key)
         self._cross = None
+
+    def shot(self, name: str) -> None:
+        """Keep a picture of the page in the folder that CROSSGUARD_SHOTS names, if it does."""
+        if folder := os.environ.get("CROSSGUARD_SHOTS"):
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
 
     def labels(self) -> dict[str, Annotation]:
         """The frame's labels as stored, by id."""

@@ -56,6 +56,7 @@ def test_click_to_mask(editor) -> None:
     editor.page.locator(".draft .no").wait_for()
     editor.page.wait_for_load_state("networkidle")
     shown = draft.get_attribute("d")
+    editor.shot("editor-click-to-mask")
     editor.press("Enter")
     label = editor.new(before)
     assert near(label.bbox_xyxy, box_of(*label.mask[0].exterior))
@@ -123,6 +124,7 @@ def test_copies_over_time(editor, editor_site) -> None:
     editor.page.locator(".stage").focus()
     editor.press("Control+b")
     editor.says("On the next 3 frames now")
+    editor.shot("editor-propagate")
     editor.saved()
     assert len(track(store, frames, 10, 17)) == 7
     editor.press("Control+z")
@@ -168,6 +170,7 @@ def test_suggestions_of_another_source(editor) -> None:
     slider.fill("0.1")
     editor.page.get_by_text("3 are not labelled yet").wait_for()
     editor.click(255, 25)
+    editor.shot("editor-suggestions")
     editor.button("accept")
     accepted = editor.new(before)
     assert near(accepted.bbox_xyxy, (240, 10, 270, 40))
@@ -238,6 +241,7 @@ def test_the_view(editor) -> None:
     assert slot.evaluate("n => n.style.filter") == ""
     editor.press("u")
     editor.page.locator(".difference:not([hidden])").wait_for()
+    editor.shot("editor-difference")
     editor.button("difference")
     editor.page.locator(".difference").wait_for(state="hidden")
     editor.press("h")
@@ -286,6 +290,7 @@ def test_keys_can_be_changed_and_stay_changed(editor) -> None:
     editor.page.locator('[data-key="box"]').click()
     editor.press("k")
     editor.page.get_by_text("was taken from").wait_for()
+    editor.shot("editor-keys")
     editor.press("Escape", "k")
     pressed.wait_for()
     editor.press("Escape", "w")
@@ -313,6 +318,7 @@ def test_frames_chosen_to_be_labelled_next(editor, editor_site) -> None:
     page.get_by_role("button", name="Go through 2 frames").click()
     editor.on(frames[16].id)
     page.get_by_text("Unlike all others.").wait_for()
+    editor.shot("editor-label-next")
     assert page.locator('[data-action="layer"]').is_checked(), "what a detector sees is suggested at once"
     editor.press("Space")  # all is right here
     editor.on(frames[12].id)
@@ -372,6 +378,7 @@ def test_everything_can_be_read_and_heard(editor, scheme: str) -> None:
     editor.press("Tab")
     spoken = editor.page.locator(".spoken")
     assert "person, 28 × 80, 1 of 2" in spoken.inner_text()
+    editor.shot(f"editor-{scheme}")
     found = editor.page.evaluate(CONTRAST)
     assert found == {"bad": [], "mute": []}
     editor.page.locator('.rail [data-action="box"]').focus()

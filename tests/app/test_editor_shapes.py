@@ -50,6 +50,7 @@ def test_boxes_by_mouse(editor) -> None:
     box = (*corner, *box[2:])
     assert near(editor.labels()[label.id].bbox_xyxy, box)
 
+    editor.shot("editor-box")
     editor.button("class-1")
     for flag in ("occluded", "difficult", "ignore"):
         editor.button(flag)
@@ -138,6 +139,7 @@ def test_polygons_by_mouse(editor) -> None:
     editor.click(290, 30)
     assert near(exterior(editor.labels()[label.id], 1), more)
 
+    editor.shot("editor-polygon")
     editor.button("split")
     known = editor.labels()
     (ax, _), (bx, _) = editor.drag((215, 5), (215, 120))
@@ -148,6 +150,7 @@ def test_polygons_by_mouse(editor) -> None:
     right = max(halves, key=lambda half: half.bbox_xyxy[0])
     assert near((left.bbox_xyxy[0], left.bbox_xyxy[2]), (ring[0][0], ax))
     assert near(right.bbox_xyxy[0], ax)
+    editor.shot("editor-split")
     whole, parts = known[label.id], [half.mask for half in halves]
     assert sum(area(mask) for mask in parts) == pytest.approx(area(whole.mask), abs=0.5)
 
@@ -186,6 +189,7 @@ def test_polygons_by_keyboard(editor) -> None:
     for point in ((180, 20), (260, 20), (270, 90), (220, 110), (180, 100)):
         editor.cross(*point)
         editor.press("Enter")
+    editor.shot("editor-keyboard")
     editor.press("Backspace")  # the last point back
     editor.press("Control+Enter")
     label = editor.new(before)
@@ -229,6 +233,17 @@ def test_polygons_by_keyboard(editor) -> None:
     editor.press("Control+z", times=2)
     assert other.id in editor.labels()
 
+    editor.press("Escape", "Escape")
+    known = editor.labels()
+    editor.tool("i")  # nothing selected: an ignore region is drawn
+    for point in ((20, 200), (60, 200), (60, 230)):
+        editor.cross(*point)
+        editor.press("Enter")
+    editor.press("Control+Enter")
+    region = editor.new(known)
+    assert region.ignore
+    assert near(exterior(region), [(20, 200), (60, 200), (60, 230)])
+
 
 def capsule(ax: float, ay: float, bx: float, by: float, radius: float):
     """Pixels whose centres lie within the radius of the way."""
@@ -263,6 +278,7 @@ def test_brush_and_eraser_to_the_pixel(editor) -> None:
     stored = editor.labels()[label.id]
     assert (pixels(stored) == truth).all()
     assert len(stored.mask[0].holes) == 1, "a hole in the middle"
+    editor.shot("editor-brush")
 
     editor.press("Escape", "Escape")
     known = editor.labels()

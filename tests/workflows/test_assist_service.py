@@ -8,7 +8,10 @@ from PIL import Image
 
 from curate.errors import CurateError, DataError, ModelError
 from curate.geometry.polygons import to_mask
+from curate.geometry.rle import mask_to_rle
+from curate.store import RunRecord
 from curate.store.serialize import mask_from_dict
+from curate.tables import Detections
 from curate.workflows.assist_client import AssistClient
 from curate.workflows.assist_worker import AssistWorker, tidy
 from curate.workflows.ingest import ingest
@@ -73,6 +76,30 @@ def test_detections_are_kept_and_errors_are_answers(filled, monkeypatch) -> None
     )
     assert "no such operation" in worker.handle({"id": 3, "op": "erase"})["error"]
     assert "TypeError" in worker.handle({"id": 4, "op": "detect", "nonsense": 1})["error"]
+
+
+def test_a_trained_runs_masks_come_as_outlines(filled, monkeypatch) -> None:
+    class Masked:
+        has_masks = True
+        classes = ("person", "car")
+
+        def predict(self, images, *, masks: bool) -> list[Detections]:
+            mask = np.zeros((120, 160), bool)
+            mask[30:90, 40:100] = masks
+            boxes = np.array([(40.0, 30, 100, 90), (-4, 30, 20, 60), (5, 5, 5.2, 9)])
+            scores, classes = np.array([0.8, 0.4, 0.9]), np.array([1, 0, 0])
+            return [Detections(boxes, scores, classes, (mask_to_rle(mask),) * 3)]
+
+    filled.store.put_run(RunRecord("r1", None, "site", "done", 0, "runs/r1"))
+    monkeypatch.setattr("curate.workflows.evaluate.load_detector", lambda *_: Masked())
+    frame = filled.store.frames()[0]
+    answer = AssistWorker(filled).handle({"id": 1, "op": "detect", "frame": frame.id, "run": "r1"})
+    first, second = answer["result"]["shapes"]
+    assert (first["label"], first["bbox_xyxy"], first["score"]) == ("car", [40, 30, 100, 90], 0.8)
+    assert first["mask"]["polygons"][0]["exterior"][0] in ([40, 30], [40, 90], [100, 30], [100, 90])
+    assert second["bbox_xyxy"] == [0, 30, 20, 60]
+    missing = AssistWorker(filled).handle({"id": 2, "op": "detect", "frame": frame.id, "run": "gone"})
+    assert "no such run" in missing["error"]
 
 
 def test_specks_and_pinholes_go_and_what_was_clicked_stays() -> None:

@@ -18,6 +18,7 @@ export class Edits {
     this.bench = bench;
     this.clip = null;
     this.ahead = 5;
+    this.ignoreNext = false;
   }
 
   say(text) {
@@ -50,7 +51,9 @@ export class Edits {
     const { bench } = this;
     const { issue } = bench;
     const name = bench.drawAs ?? issue?.proposal?.label ?? issue?.label ?? bench.data.classes[0].name;
-    const fields = { kind: "add", annotation_id: randomId(), label: name, ...shape };
+    const fields = { kind: "add", annotation_id: randomId(), label: name, ...shape,
+      ...(this.ignoreNext ? { flags: { ignore: true } } : {}) };
+    this.ignoreNext = false;
     bench.selection = fields.annotation_id;
     if (issue?.type === "missing" && bench.verdict("add", "drawn by hand", fields, { group: false })) return;
     bench.push(fields, `${name} added`);
@@ -247,7 +250,14 @@ export class Edits {
     else bench.push({ kind: "relabel", annotation_id: selected.id, label: name }, `now ${name}`);
   }
 
+  // With nothing selected, an ignore region is drawn.
   toggle(flag) {
+    if (flag === "ignore" && !this.bench.selected) {
+      this.bench.tools.use("polygon");
+      this.ignoreNext = true;
+      this.say("Draw around what is to be ignored; Enter closes it.");
+      return;
+    }
     const label = this.chosen();
     if (!label) return;
     this.bench.push({ kind: "edit", annotation_id: label.id, flags: { [flag]: !label[flag] } },
@@ -294,12 +304,13 @@ export class Edits {
     const label = this.chosen();
     if (!label) return;
     const { frame } = this.bench;
-    const targets = frame.following.slice(0, this.ahead);
+    const [track, first] = this.track(label, frame.id);
+    const there = (id) => this.bench.session.frame(id)?.labels.some((other) => other.track_id === track);
+    const targets = frame.following.slice(0, this.ahead).filter((id) => !there(id));
     if (!targets.length) {
-      this.say("There is no later frame in this recording.");
+      this.say(frame.following.length ? "It is on these frames already." : "There is no later frame in this recording.");
       return;
     }
-    const [track, first] = this.track(label, frame.id);
     this.bench.pushAll([...first, ...targets.map((id) => this.added(label, { frame_id: id, track_id: track }))],
       `${label.label} propagated to ${targets.length} frames`);
     this.say(`On the next ${targets.length} frames now. Ctrl+Z takes all of them back.`);

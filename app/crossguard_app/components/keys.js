@@ -38,7 +38,7 @@ export const KEYS = [
     ["Class", ...digits],
     ["Partly hidden (occluded)", ["occluded", "q"]],
     ["Difficult: does not count", ["difficult", "shift+q"]],
-    ["Ignore region", ["ignore", "i"]],
+    ["Ignore region; with nothing selected: draw one", ["ignore", "i"]],
     ["Move by a pixel, or the active handle", ...arrows("nudge", "ctrl+")],
     ["Resize: the lower right corner by a pixel", ...arrows("grow", "ctrl+shift+")],
     ["Next or previous handle: point, edge or corner", ["nextHandle", "v"], ["previousHandle", "shift+v"]],

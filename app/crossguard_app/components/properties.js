@@ -11,7 +11,7 @@ export function properties(bench) {
   const act = (label, command, disabled = false, kind = "") => button(label, { name: command, kind, disabled,
     title: textOf(command), hint: bench.bindings.hint(command).split(" ")[0], onclick: (event) => bench.panel.press(event, command) });
   const flags = FLAGS.map(([label, name]) => {
-    const node = act(label, name, !selected, "toggle");
+    const node = act(label, name, !selected && name !== "ignore", "toggle");
     node.setAttribute("aria-pressed", String(Boolean(selected?.[name])));
     return node;
   });

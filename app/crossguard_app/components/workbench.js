@@ -294,7 +294,10 @@ export class Workbench {
       color: (label) => this.color(label?.label ?? this.drawAs ?? this.data.classes[0].name),
       say: (text, kind) => this.toolbar.say(text, kind),
       assist: this.assist,
-      toolChanged: () => this.rail?.draw(),
+      toolChanged: () => {
+        if (this.tools.tool !== "select") edits.ignoreNext = false;
+        this.rail?.draw();
+      },
       shaped: (label, shape) => edits.shaped(label, shape),
       drawn: (shape) => edits.drawn(shape),
       ring: (points) => edits.ring(points),
