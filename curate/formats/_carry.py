@@ -7,6 +7,7 @@ would not give back, and attributes that its kind of values cannot hold.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,15 @@ from curate.geometry import Mask
 from curate.geometry.polygons import to_bbox
 from curate.types import BoxTuple
 
-__all__ = ["CARRY_KEY", "box_of_shape", "carried", "carried_json", "round_coordinate", "with_carried"]
+__all__ = [
+    "CARRY_KEY",
+    "box_of_shape",
+    "carried",
+    "carried_json",
+    "round_coordinate",
+    "with_carried",
+    "written_box",
+]
 
 CARRY_KEY = "crossguard"
 _FLAGS = ("occluded", "difficult", "ignore", "iscrowd")
@@ -28,6 +37,17 @@ _FLAGS = ("occluded", "difficult", "ignore", "iscrowd")
 def round_coordinate(value: float) -> float:
     """To 0.0001 px, so that no tool's own rounding adds up to 0.01; never minus zero."""
     return round(float(value), 4) + 0.0
+
+
+def written_box(box: BoxTuple) -> BoxTuple:
+    """A box to 0.0001 px, never without area: a reader refuses a box of no width."""
+    (x1, x2), (y1, y2) = _span(box[0], box[2]), _span(box[1], box[3])
+    return (x1, y1, x2, y2)
+
+
+def _span(low: float, high: float) -> tuple[float, float]:
+    a, b = round_coordinate(low), round_coordinate(high)
+    return (a, b) if a < b else (math.floor(low * 10_000) / 10_000, math.floor(low * 10_000 + 1) / 10_000)
 
 
 def box_of_shape(mask: Mask | None) -> BoxTuple | None:
@@ -68,7 +88,7 @@ def carried(
     if others:
         rest["attributes"] = others
     if not box_is_written and annotation.bbox_xyxy != box_of_shape(annotation.mask):
-        rest["bbox"] = [round_coordinate(side) for side in annotation.bbox_xyxy]
+        rest["bbox"] = list(written_box(annotation.bbox_xyxy))
     return own, rest
 
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement
 from curate.annotations import Annotation
 from curate.errors import DataError
 from curate.files import write_atomically
-from curate.formats._carry import CARRY_KEY, carried, carried_json
+from curate.formats._carry import CARRY_KEY, carried, carried_json, written_box
 from curate.formats._masks import single_ring
 from curate.formats._xml import add_text, is_xml_text, points_text, value_text, xml_bytes
 from curate.formats.labelset import LabelExport
@@ -188,5 +188,7 @@ def _write_shape(track: Element, index: int, label: Annotation, *, outside: bool
     ring = single_ring(label.mask)
     if ring is not None:
         return SubElement(track, "polygon", {**marks, "points": points_text(ring), "z_order": "0"})
-    sides = dict(zip(("xtl", "ytl", "xbr", "ybr"), map(value_text, label.bbox_xyxy), strict=True))
+    sides = dict(
+        zip(("xtl", "ytl", "xbr", "ybr"), map(value_text, written_box(label.bbox_xyxy)), strict=True)
+    )
     return SubElement(track, "box", {**marks, **sides, "z_order": "0"})

@@ -12,7 +12,7 @@ import numpy as np
 from curate.annotations import Annotation, Frame
 from curate.errors import FormatError
 from curate.files import write_atomically
-from curate.formats._carry import CARRY_KEY, carried, carried_json, with_carried
+from curate.formats._carry import CARRY_KEY, carried, carried_json, with_carried, written_box
 from curate.formats._cvat_read import (
     ROTATED_NOTE,
     attribute_values,
@@ -222,7 +222,7 @@ def _write_shape(
     marks = {"label": label.label, "source": "manual", "occluded": str(int(label.occluded))}
     ring = single_ring(label.mask)
     if not label.mask:
-        sides = zip(("xtl", "ytl", "xbr", "ybr"), map(value_text, label.bbox_xyxy), strict=True)
+        sides = zip(("xtl", "ytl", "xbr", "ybr"), map(value_text, written_box(label.bbox_xyxy)), strict=True)
         shape = SubElement(image, "box", {**marks, **dict(sides)})
     elif ring is not None:
         shape = SubElement(image, "polygon", {**marks, "points": points_text(ring)})

@@ -10,7 +10,14 @@ from typing import Any
 
 from curate.annotations import Annotation, Frame
 from curate.errors import DataError, FormatError
-from curate.formats._carry import CARRY_KEY, carried, carried_json, round_coordinate, with_carried
+from curate.formats._carry import (
+    CARRY_KEY,
+    carried,
+    carried_json,
+    round_coordinate,
+    with_carried,
+    written_box,
+)
 from curate.formats._masks import parse_bbox, parse_segmentation, ring_of, single_ring, valid_polygons
 from curate.formats._sources import files_under, load_json, peek_json
 from curate.formats._values import (
@@ -310,7 +317,7 @@ def _shape(
     }
     ring = single_ring(label.mask)
     if not label.mask:
-        x1, y1, x2, y2 = label.bbox_xyxy
+        x1, y1, x2, y2 = written_box(label.bbox_xyxy)
         sides = [round_coordinate(value) for value in (x1, y1, x2 - x1, y2 - y1)]
         return {"type": "bbox", **shape, "bbox": sides}
     if ring is not None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from curate.annotations import Annotation, Frame
 from curate.errors import FormatError, ImageError
-from curate.formats._carry import CARRY_KEY, carried, round_coordinate, with_carried
+from curate.formats._carry import CARRY_KEY, carried, round_coordinate, with_carried, written_box
 from curate.formats._items import MAX_PIXELS
 from curate.formats._masks import crop_mask, single_ring, tight_rows, valid_polygons
 from curate.formats._sources import files_under, load_json, peek_json
@@ -246,7 +246,7 @@ def _shape(label: Annotation, frame: Frame, own_id: str) -> dict[str, Any]:
 
 def _geometry(label: Annotation, frame: Frame) -> dict[str, Any]:
     ring = single_ring(label.mask)
-    x1, y1, x2, y2 = (round_coordinate(side) for side in label.bbox_xyxy)
+    x1, y1, x2, y2 = written_box(label.bbox_xyxy)
     if not label.mask:
         return {"points": [[x1, y1], [x2, y2]], "shape_type": "rectangle", "mask": None}
     if ring is not None:

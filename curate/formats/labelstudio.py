@@ -15,7 +15,7 @@ from curate.annotations import Annotation, Frame
 from curate.errors import FormatError
 from curate.files import write_atomically
 from curate.formats._brush import mask_to_brush, parse_brush
-from curate.formats._carry import CARRY_KEY, carried, with_carried
+from curate.formats._carry import CARRY_KEY, carried, with_carried, written_box
 from curate.formats._masks import single_ring, valid_polygons
 from curate.formats._sources import load_json, peek_json, single_file
 from curate.formats._values import as_id, as_number, as_text, clean_json, comparable_name, required, shown
@@ -310,7 +310,7 @@ def _result(label: Annotation, frame: Frame, own_id: str) -> dict[str, Any]:
 def _value(label: Annotation, frame: Frame) -> tuple[str, dict[str, Any]]:
     ring = single_ring(label.mask)
     if not label.mask:
-        x1, y1, x2, y2 = label.bbox_xyxy
+        x1, y1, x2, y2 = written_box(label.bbox_xyxy)
         sides = {
             "x": _percent(x1, frame.width),
             "y": _percent(y1, frame.height),

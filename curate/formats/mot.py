@@ -10,6 +10,7 @@ from pathlib import Path
 
 from curate.annotations import Annotation
 from curate.errors import DataError, FormatError
+from curate.formats._carry import written_box
 from curate.formats._cvat_write import own_track
 from curate.formats._sources import read_text
 from curate.formats._values import as_text, is_id_number, shown
@@ -228,7 +229,7 @@ def _line(
 ) -> tuple[int, int, str, str]:
     if label.label not in numbers:
         raise DataError(f'its class "{label.label}" is not among the classes', item=f"annotation {label.id}")
-    x1, y1, x2, y2 = label.bbox_xyxy
+    x1, y1, x2, y2 = written_box(label.bbox_xyxy)
     track = -1 if label.track_id is None else tracks[label.track_id]
     sides = [value_text(value) for value in (x1, y1, x2 - x1, y2 - y1)]
     seen = label.attributes.get("visibility")

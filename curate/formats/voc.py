@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from curate.annotations import Annotation, Frame
 from curate.errors import FormatError
-from curate.formats._carry import CARRY_KEY, carried, carried_json, with_carried
+from curate.formats._carry import CARRY_KEY, carried, carried_json, with_carried, written_box
 from curate.formats._sources import files_under, load_xml, peek_xml
 from curate.formats._values import as_text, comparable_name, shown
 from curate.formats._write import companion_files, one_file_a_frame, write_folder
@@ -177,7 +177,7 @@ def _object(root: Element, label: Annotation, own_id: str) -> None:
     add_text(element, "difficult", int(label.difficult))
     add_text(element, "occluded", int(label.occluded))
     box = SubElement(element, "bndbox")
-    for key, value in zip(("xmin", "ymin", "xmax", "ymax"), label.bbox_xyxy, strict=True):
+    for key, value in zip(("xmin", "ymin", "xmax", "ymax"), written_box(label.bbox_xyxy), strict=True):
         add_text(box, key, value_text(value))
     pairs = {key: _text(value) for key, value in own.items()}
     if label.track_id is not None:

@@ -13,6 +13,7 @@ import yaml
 
 from curate.annotations import Annotation, Frame
 from curate.errors import DataError, FormatError
+from curate.formats._carry import written_box
 from curate.formats._items import IMAGE_SUFFIXES
 from curate.formats._masks import valid_polygons
 from curate.formats._sources import files_under, load_yaml, read_text
@@ -233,7 +234,7 @@ def _write(path: Path, export: LabelExport, *, polygons: bool) -> None:
 
 
 def _line(label: Annotation, frame: Frame, numbers: Mapping[str, int], polygons: bool) -> str:
-    x1, y1, x2, y2 = label.bbox_xyxy
+    x1, y1, x2, y2 = written_box(label.bbox_xyxy)
     if polygons:
         ring = _bridged(label) if label.mask else ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
         values = [value for x, y in ring for value in (x / frame.width, y / frame.height)]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from crossguard_format_examples import CLASSES, HEIGHT, WIDTH, frames, label, probes, rich
+from crossguard_format_examples import CLASSES, HEIGHT, WIDTH, frames, label, probes, rich, with_mask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from curate.errors import ConfigError, CurateError, DataError, FormatError, ProjectError
 from curate.formats._place import place_labels
@@ -20,7 +24,8 @@ from curate.formats.labelset import LabelExport
 from curate.formats.lookup import FrameLookup
 from curate.formats.registry import FORMATS, ReadOptions, detect_format, get_format, read_labels
 from curate.formats.report import ImportReport
-from curate.geometry.polygons import to_mask
+from curate.geometry.polygons import mask_to_polygons, to_mask
+from curate.geometry.rle import mask_to_rle
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 BOTH_WAYS = sorted(name for name, entry in FORMATS.items() if entry.read and entry.write)
@@ -79,6 +84,17 @@ def same_ring(a, b):
 def close(a, b):
     return np.abs(np.subtract(a, b)).max() <= 0.0101
 
+
+def spans(size):
+    """Two ends inside the frame, at least a hair apart."""
+    return (
+        st.tuples(st.floats(0, size), st.floats(0, size)).map(sorted).filter(lambda ends: ends[0] < ends[1])
+    )
+
+
+any_box = st.tuples(spans(WIDTH), spans(HEIGHT)).map(
+    lambda ends: (ends[0][0], ends[1][0], ends[0][1], ends[1][1])
+)
 
 BROKEN = {  # a number of one label -> no number
     "coco": ('"bbox":[40.5,', '"bbox":["x",'),
@@ -247,6 +263,33 @@ class TestContract:
             assert [problem.item for problem in report.aside] == (
                 [caught.value.item] if policy == "quarantine" else []
             )
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(boxes=st.lists(any_box, min_size=1, max_size=4), pixels=arrays(bool, (HEIGHT // 4, WIDTH // 4)))
+    def test_any_boxes_and_masks_survive(self, name, tmp_path, three, boxes, pixels):
+        keeps = get_format(name).keeps
+        mask = np.zeros((HEIGHT, WIDTH), bool)
+        mask[9 : 9 + HEIGHT // 4, 7 : 7 + WIDTH // 4] = pixels
+        mask[20, 20] = True
+        before = [label(three[0], id=str(number), bbox_xyxy=box) for number, box in enumerate(boxes)]
+        whole = with_mask(three[1], mask_to_rle(mask), id="90")
+        traced = with_mask(three[2], mask_to_polygons(mask), id="91")
+        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            path = written(Path(folder), name, three, [*before, whole, traced])
+            placed, report = read_back(name, path, three)
+        assert report.skipped == 0
+        after = {(one.id, one.frame_id): one for one in placed.annotations}
+        assert len(placed.annotations) == len(before) + 2
+        if keeps.ids:
+            for one in before:
+                assert close(one.bbox_xyxy, after[one.id, one.frame_id].bbox_xyxy)
+        else:
+            found = [one.bbox_xyxy for one in placed.annotations if one.frame_id == three[0].id]
+            assert all(any(close(box, other) for other in found) for box in boxes)
+        if keeps.rle and keeps.holes:
+            for one in (whole, traced):
+                (other,) = [label for label in placed.annotations if label.frame_id == one.frame_id]
+                assert same_pixels(one.mask, other.mask)
 
     def test_nothing_is_overwritten_and_nothing_half_written(self, name, tmp_path, three):
         if name not in FOLDERS:
