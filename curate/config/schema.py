@@ -131,6 +131,9 @@ class EvaluationConfig(_Strict):
 
     score: float = Field(default=0.3, ge=0.01, le=0.99)
     recalls: list[float] = Field(default_factory=lambda: [0.85, 0.90, 0.92], min_length=1, max_length=10)
+    alarms_per_hour: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: [60.0, 600.0], min_length=1, max_length=5
+    )
     resamples: int = Field(default=2000, ge=100, le=100_000)
 
     @field_validator("recalls")

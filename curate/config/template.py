@@ -71,5 +71,6 @@ classes: [{quoted}]
 # evaluation:
 #   score: 0.3              # operating point of the precision
 #   recalls: [0.85, 0.9, 0.92]  # false alarms per frame are told at these
+#   alarms_per_hour: [60, 600]  # the recall is told at so many false alarms an hour of footage
 #   resamples: 2000         # of the 95 % interval
 """

@@ -17,21 +17,28 @@ from curate.evaluation.report import (
 )
 from curate.evaluation.results import (
     Ap,
+    Calibration,
+    CalibrationBin,
     ClassResult,
+    CountError,
     Curve,
     ErrorKinds,
     EvalResult,
     FalseAtRecall,
     FrameCounts,
     OperatingPoint,
+    RecallAtAlarms,
     SubsetResult,
 )
 from curate.evaluation.settings import EvalSettings, settings_from_site, site_slices
 
 __all__ = [
     "Ap",
+    "Calibration",
+    "CalibrationBin",
     "ClassResult",
     "Comparison",
+    "CountError",
     "Curve",
     "Difference",
     "ErrorKinds",
@@ -42,6 +49,7 @@ __all__ = [
     "FrameChange",
     "FrameCounts",
     "OperatingPoint",
+    "RecallAtAlarms",
     "Side",
     "SubsetResult",
     "compare",

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from curate.evaluation.curves import BlockCurve, average_precision, block_curve, false_per_frame
+from curate.evaluation.curves import (
+    BlockCurve,
+    average_precision,
+    block_curve,
+    false_per_frame,
+    recall_at_false,
+)
 from curate.evaluation.gold import COUNTS
 from curate.evaluation.matching import THRESHOLDS, Matches
 from curate.evaluation.scorer import Scorer
+from curate.evaluation.traffic import absolute_count_errors
 from curate.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["BlockFigures", "Scope", "block_figures", "scope_members"]
@@ -26,12 +33,16 @@ class Scope:
 
 @dataclass(frozen=True)
 class _Point:
-    """Counts per block at the operating point, each (B,), and the curve for false positives at a recall."""
+    """Counts per block at the operating point, each (B,), and the curve for false positives at a recall.
+
+    `count_error` is the sum over the block's frames of |detections - objects|.
+    """
 
     true: FloatArray
     false: FloatArray
     positives: FloatArray
     curve: BlockCurve | None
+    count_error: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class BlockFigures:
         points: scope -> counts at the operating point.
         frames: (B,) frames of each block.
         recalls: Recalls for false positives per frame.
+        alarms: False alarms an hour -> false positives per frame, for the recall at them.
     """
 
     classes: tuple[str, ...]
@@ -52,6 +64,7 @@ class BlockFigures:
     points: Mapping[Scope, _Point]
     frames: FloatArray
     recalls: tuple[float, ...]
+    alarms: Mapping[float, float] = field(default_factory=dict)
 
     def under(self, weights: FloatArray) -> dict[Scope, dict[str, FloatArray]]:
         """Scope -> metric -> (R,) values for R weightings (R, B) of the blocks; NaN where undefined."""
@@ -77,6 +90,11 @@ class BlockFigures:
             alarms = false_per_frame(point.curve, weights, self.recalls, self.frames)
             for column, recall in enumerate(self.recalls):
                 result[f"fppi@{recall:g}"] = alarms[:, column]
+            found = recall_at_false(point.curve, weights, list(self.alarms.values()), self.frames)
+            for column, limit in enumerate(self.alarms):
+                result[f"recall@{limit:g}/h"] = found[:, column]
+        if point.count_error is not None:
+            result["count_error"] = (weights @ point.count_error) / (weights @ self.frames)
         return result
 
 
@@ -109,6 +127,7 @@ def block_figures(
     subsets: Mapping[Scope, BoolArray],
     *,
     masks: bool,
+    per_hour: float | None = None,
 ) -> BlockFigures:
     """Match one run and cut its curves by block.
 
@@ -118,6 +137,7 @@ def block_figures(
         blocks: (F,) block of each frame, 0 .. B - 1.
         subsets: Slices and motion: scope -> (G,) objects.
         masks: Whether masks are compared too.
+        per_hour: Frames of an hour; None leaves out what is told by the hour.
     """
     count = int(blocks.max()) + 1
     curves: dict[tuple[Scope, str], list[list[BlockCurve]]] = {}
@@ -135,7 +155,9 @@ def block_figures(
                 for label, name in enumerate(classes):
                     points[Scope("class", name)] = _point(scorer, matches, label, blocks, count, curve=True)
     frames = np.bincount(blocks, minlength=count).astype(float)
-    return BlockFigures(tuple(classes), curves, points, frames, scorer.settings.recalls)
+    limits = scorer.settings.alarms_per_hour if per_hour is not None else ()
+    alarms = {limit: limit / per_hour for limit in limits if per_hour is not None}
+    return BlockFigures(tuple(classes), curves, points, frames, scorer.settings.recalls, alarms)
 
 
 def _positives(
@@ -170,4 +192,10 @@ def _point(
         np.bincount(where[false & shown], minlength=count).astype(float),
         positives,
         whole if curve else None,
+        _summed(absolute_count_errors(scorer, matches, label), blocks, count) if curve else None,
     )
+
+
+def _summed(values: FloatArray, blocks: IntArray, count: int) -> FloatArray:
+    """Values of frames added up by block."""
+    return np.asarray(np.bincount(blocks, values, count), float)

@@ -11,16 +11,15 @@ from curate.annotations import Frame
 from curate.errors import DataError
 from curate.evaluation.alike import check_alike
 from curate.evaluation.blockwise import BlockFigures, Scope, block_figures, scope_members
-from curate.evaluation.comparison import Comparison, Difference, EvalInput, FrameChange, Side
+from curate.evaluation.comparison import FEW_BLOCKS, Comparison, Difference, EvalInput, FrameChange, Side
 from curate.evaluation.gold import GoldArrays, gold_arrays
 from curate.evaluation.interval import Draws, difference_interval, draw, run_weights, sign_flip_p
 from curate.evaluation.scorer import Scorer, check_subsets, motion_flags, prepare
 from curate.evaluation.settings import EvalSettings
+from curate.evaluation.traffic import looks_per_hour
 from curate.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["compare"]
-
-_FEW_BLOCKS = 10
 
 
 def compare(
@@ -65,7 +64,11 @@ def compare(
     scorers = [_scorer(run, first.frames, truth, settings) for run in runs]
     subsets = _subsets(first, slices, moving)
     masks = all(scorer.mask_pairs is not None for scorer in scorers)
-    figures = [block_figures(scorer, first.classes, blocks, subsets, masks=masks) for scorer in scorers]
+    per_hour = looks_per_hour(first.frames)
+    figures = [
+        block_figures(scorer, first.classes, blocks, subsets, masks=masks, per_hour=per_hour)
+        for scorer in scorers
+    ]
     groups = (_seed_groups(before), _seed_groups(after))
     draws = draw(int(blocks.max()) + 1, *groups, resamples, seed)
     differences = _differences(figures, draws, groups, scorers[0], blocks, subsets, seed)
@@ -168,8 +171,8 @@ def _differences(
                     name=scope.name,
                     metric=metric,
                     **figure,
-                    higher_is_better=not metric.startswith("fppi"),
-                    few=seeds < 2 or int((objects > 0).sum()) < _FEW_BLOCKS,
+                    higher_is_better=not metric.startswith(("fppi", "count_error")),
+                    few=seeds < 2 or int((objects > 0).sum()) < FEW_BLOCKS,
                     objects=int(objects.sum()),
                     tracks=scorer.gold.count_tracks(members),
                     frames=len(np.unique(where)),

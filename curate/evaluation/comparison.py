@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +13,10 @@ from curate.evaluation.results import plain, restore
 from curate.evaluation.settings import EvalSettings
 from curate.tables import Detections
 
-__all__ = ["Comparison", "Difference", "EvalInput", "FrameChange", "Side"]
+FEW_BLOCKS = 10
+"""With fewer independent time blocks than this, every verdict reads "indicative"."""
+
+__all__ = ["FEW_BLOCKS", "Comparison", "Difference", "EvalInput", "FrameChange", "Side"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Difference:
     Attributes:
         kind: "all", "class", "slice" or "motion".
         name: Name of the class or slice, "moving" or "parked"; "" for all.
-        metric: box_ap, box_ap50, box_ap75, mask_ap, mask_ap50, mask_ap75, recall, precision, fppi@<recall>.
+        metric: box_ap, box_ap50, box_ap75, mask_ap, mask_ap50, mask_ap75, recall, precision, fppi@<recall>,
+            recall@<alarms>/h (recall at so many false alarms an hour), count_error (mean |detections - objects|).
         before: Mean over the training seeds of the first side.
         after: Mean over the training seeds of the second side.
         value: after - before.
@@ -89,7 +94,7 @@ class Difference:
         p_value: Two-sided, by sign flips over blocks. It speaks of THESE runs on other footage: how training
             seeds differ is not in it, so that it is small even between seeds of one recipe. The verdict
             follows the interval, which has both.
-        higher_is_better: False for false positives per frame.
+        higher_is_better: False for false positives per frame and for the count error.
         few: One training seed a side, or fewer than 10 blocks with objects: the interval is indicative.
         objects: Gold objects that count behind the figure.
         tracks: Different tracks among them.
@@ -114,6 +119,21 @@ class Difference:
     frames: int
     blocks: int
     reason: str = ""
+
+    @property
+    def frames_to_decide(self) -> int | None:
+        """Gold frames that a difference of this size would need to be told from none, None when it is told now.
+
+        The interval shrinks with the root of the number of time blocks: an estimate for footage of the same kind,
+        with at least ten blocks. None, too, without an interval or a difference.
+        """
+        if self.low is None or self.high is None or not self.value or not self.blocks:
+            return None
+        if (self.low > 0 or self.high < 0) and not self.few:
+            return None
+        half = (self.high - self.low) / 2
+        blocks = max(self.blocks * (half / abs(self.value)) ** 2, float(FEW_BLOCKS))
+        return math.ceil(self.frames * blocks / self.blocks)
 
     @property
     def direction(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from curate.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["RECALLS", "BlockCurve", "average_precision", "block_curve", "false_per_frame"]
+__all__ = ["RECALLS", "BlockCurve", "average_precision", "block_curve", "false_per_frame", "recall_at_false"]
 
 RECALLS: FloatArray = np.linspace(0.0, 1.0, 101)
 _CHUNK = 2_000_000
@@ -129,3 +129,22 @@ def false_per_frame(
             continue  # Also the case without any detection: there is no column to choose from.
         result[rows, column] = per_frame[rows, reached[rows].argmax(axis=1)]
     return result
+
+
+def recall_at_false(
+    curve: BlockCurve, weights: FloatArray, limits: Sequence[float], frames: FloatArray
+) -> FloatArray:
+    """(R, K) largest recall with at most each of K numbers of false positives per frame; NaN without objects.
+
+    Args:
+        curve: Made with `whole_ties`.
+        weights: (R, B) weights of the blocks.
+        limits: K false positives per frame.
+        frames: (B,) frames of each block.
+    """
+    true, false, positives = _weighted(curve, weights)
+    per_frame = false / np.maximum(weights @ frames, 1e-12)[:, None]
+    recall = true / np.maximum(positives, 1)[:, None]
+    columns = [np.where(per_frame <= limit, recall, 0.0).max(axis=1, initial=0.0) for limit in limits]
+    result = np.stack(columns, 1) if columns else np.zeros((len(weights), 0))
+    return np.where((positives > 0)[:, None], result, np.nan)

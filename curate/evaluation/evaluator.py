@@ -9,6 +9,7 @@ import numpy as np
 
 from curate.annotations import Annotation, Frame
 from curate.errors import DataError
+from curate.evaluation.calibration import calibration
 from curate.evaluation.coco import SIZES, CocoFigures, coco_figures
 from curate.evaluation.gold import COUNTS, gold_hash
 from curate.evaluation.matching import Matches
@@ -19,11 +20,20 @@ from curate.evaluation.operating import (
     false_at_recalls,
     operating_point,
 )
-from curate.evaluation.results import Ap, ClassResult, ErrorKinds, EvalResult, FrameCounts, SubsetResult
+from curate.evaluation.results import (
+    Ap,
+    ClassResult,
+    ErrorKinds,
+    EvalResult,
+    FrameCounts,
+    RecallAtAlarms,
+    SubsetResult,
+)
 from curate.evaluation.scorer import Scorer, check_subsets, motion_flags, prepare
 from curate.evaluation.settings import EvalSettings
+from curate.evaluation.traffic import count_errors, looks_per_hour, recall_at_alarms
 from curate.tables import Detections
-from curate.types import BoolArray, IntArray
+from curate.types import BoolArray, IntArray, Ring
 
 __all__ = ["evaluate"]
 
@@ -40,6 +50,7 @@ def evaluate(
     slices: Mapping[str, BoolArray] | None = None,
     moving: IntArray | BoolArray | None = None,
     gold_id: str = "",
+    regions: Mapping[str, Ring] | None = None,
     ms_per_frame: float | None = None,
 ) -> EvalResult:
     """Score detections on gold labels.
@@ -53,6 +64,7 @@ def evaluate(
         slices: Name -> (G,) bool, the gold objects of each slice.
         moving: (G,) 1/True moving, 0/False parked, -1 unknown; None derives it from tracks.
         gold_id: Name of the gold set.
+        regions: Name -> polygon in which things are counted, such as an approach.
         ms_per_frame: Time of the detector, passed through.
 
     Raises:
@@ -111,6 +123,24 @@ def evaluate(
         per_frame=_per_frame(scorer, matches, frames),
         ms_per_frame=ms_per_frame,
         notes=_notes(scorer, motion, counted),
+        alarms={name: _alarms(scorer, matches, label, frames) for label, name in enumerate(classes)},
+        counts=count_errors(scorer, matches, classes, regions or {}),
+        calibration=calibration(found.scores, matches.true[0], matches.false[0]),
+    )
+
+
+def _alarms(
+    scorer: Scorer, matches: Matches, label: int, frames: Sequence[Frame]
+) -> tuple[RecallAtAlarms, ...]:
+    mine = scorer.detections.label == label
+    return recall_at_alarms(
+        scorer.detections.scores[mine],
+        matches.true[0][mine],
+        matches.false[0][mine],
+        int((matches.positives & (scorer.gold.label == label)).sum()),
+        len(frames),
+        looks_per_hour(frames),
+        scorer.settings.alarms_per_hour,
     )
 
 

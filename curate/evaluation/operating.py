@@ -13,7 +13,14 @@ from curate.evaluation.results import Curve, ErrorKinds, FalseAtRecall, Operatin
 from curate.evaluation.settings import MATCH_IOU
 from curate.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["confusion_matrix", "curve_points", "error_kinds", "false_at_recalls", "operating_point"]
+__all__ = [
+    "confusion_matrix",
+    "curve_points",
+    "error_kinds",
+    "false_at_recalls",
+    "operating_point",
+    "thresholds",
+]
 
 _MAX_POINTS = 200
 
@@ -30,7 +37,7 @@ def operating_point(score: float, true: int, false: int, positives: int) -> Oper
     )
 
 
-def _thresholds(
+def thresholds(
     scores: FloatArray, true: BoolArray, false: BoolArray
 ) -> tuple[FloatArray, IntArray, IntArray]:
     """Each distinct score as a threshold, falling, with the true and false positives at or above it."""
@@ -52,7 +59,7 @@ def false_at_recalls(
     recalls: Sequence[float],
 ) -> tuple[FalseAtRecall, ...]:
     """False positives per frame at the highest threshold that reaches each recall."""
-    limits, hits, alarms = _thresholds(scores, true, false)
+    limits, hits, alarms = thresholds(scores, true, false)
     result = []
     for recall in recalls:
         reached = np.flatnonzero(hits / positives >= recall) if positives else np.zeros(0, np.int64)
@@ -69,7 +76,7 @@ def false_at_recalls(
 
 def curve_points(scores: FloatArray, true: BoolArray, false: BoolArray, positives: int, frames: int) -> Curve:
     """The precision-recall curve, thinned evenly to 200 points; empty without objects or detections."""
-    limits, hits, alarms = _thresholds(scores, true, false)
+    limits, hits, alarms = thresholds(scores, true, false)
     if not positives or not len(limits):
         return Curve((), (), (), ())
     keep = np.unique(np.linspace(0, len(limits) - 1, min(len(limits), _MAX_POINTS)).round().astype(int))

@@ -28,6 +28,7 @@ _METRICS = {
     "mask_ap75": "mask AP75",
     "precision": "precision at score {score:g}",
     "recall": "recall at score {score:g}",
+    "count_error": "count error a frame",
 }
 _P_NOTE = (
     "The interval holds for other footage and other training seeds; p (sign flips over time blocks) only asks "
@@ -170,6 +171,7 @@ def evaluation_markdown(result: EvalResult, title: str = "Evaluation") -> str:
         ["", "wrong class", "wrong place", "both", "duplicate", "background", "missed"],
         [["all classes", *(str(value) for value in _errors(result.errors))], *errors],
     )
+    lines += _traffic(result)
     names = [escape_markdown(name) for name in result.classes]
     lines += ["", "Gold class (rows) against detected class (columns):", ""]
     lines += _table(
@@ -180,6 +182,40 @@ def evaluation_markdown(result: EvalResult, title: str = "Evaluation") -> str:
         ],
     )
     return "\n".join([*lines, *_notes(result.notes)]) + "\n"
+
+
+def _traffic(result: EvalResult) -> list[str]:
+    """Recall at false alarms an hour, counts, calibration."""
+    lines: list[str] = []
+    limits = [f"{limit:g}" for limit in result.settings.alarms_per_hour]
+    if result.alarms:
+        lines += [
+            "",
+            f"Largest recall with at most {' / '.join(limits)} false alarms an hour of footage:",
+            "",
+        ]
+        rows = [
+            [escape_markdown(name), " / ".join(_number(row.recall) for row in entries)]
+            for name, entries in result.alarms.items()
+        ]
+        lines += _table(["", "recall"], rows)
+    if result.counts:
+        lines += ["", f"Counts a frame at score {result.settings.score:g}:", ""]
+        counted = [
+            [
+                escape_markdown(name),
+                *(_number(value, 2) for value in (row.objects, row.detections, row.bias, row.absolute)),
+            ]
+            for name, row in result.counts.items()
+        ]
+        lines += _table(["", "objects", "detections", "mean error", "mean absolute error"], counted)
+    if result.calibration is not None and result.calibration.error is not None:
+        told = _number(result.calibration.error)
+        lines += [
+            "",
+            f"Scores are off by {told} on average (expected calibration error, ten bins from .05 up).",
+        ]
+    return lines
 
 
 def _errors(kinds: ErrorKinds) -> list[int]:
@@ -206,6 +242,8 @@ def _notes(notes: Sequence[str]) -> list[str]:
 def _metric(entry: Difference, score: float) -> str:
     if entry.metric.startswith("fppi@"):
         return f"false positives a frame at recall {entry.metric.removeprefix('fppi@')}"
+    if entry.metric.startswith("recall@"):
+        return f"recall at {entry.metric.removeprefix('recall@').removesuffix('/h')} false alarms an hour"
     return _METRICS.get(entry.metric, entry.metric).format(score=score)
 
 
@@ -232,7 +270,22 @@ def verdict_sentence(comparison: Comparison) -> str:
     interval = f"difference {entry.value:+.3f}, 95 % interval {entry.low:+.3f} to {entry.high:+.3f}"
     word = _WORDS[entry.direction]
     lead = f"Indicative only: after is {word}" if entry.verdict == "indicative" else f"After is {word}"
-    return f"{lead} in {what}: {values}; {interval}; from {behind}, {seeds}."
+    return f"{lead} in {what}: {values}; {interval}; from {behind}, {seeds}.{_needed(entry)}"
+
+
+def _needed(entry: Difference) -> str:
+    frames = entry.frames_to_decide
+    if frames is None:
+        return ""
+    return (
+        f" About {_round(frames)} gold frames like these would be needed to tell a difference of this size."
+    )
+
+
+def _round(frames: int) -> int:
+    """Two digits are all that such an estimate bears."""
+    unit = int(10 ** max(0, len(str(frames)) - 2))
+    return -(-frames // unit) * unit
 
 
 def comparison_markdown(comparison: Comparison, title: str = "Comparison", frames: int = 10) -> str:

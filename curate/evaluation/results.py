@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,13 +13,17 @@ from curate.evaluation.settings import EvalSettings
 
 __all__ = [
     "Ap",
+    "Calibration",
+    "CalibrationBin",
     "ClassResult",
+    "CountError",
     "Curve",
     "ErrorKinds",
     "EvalResult",
     "FalseAtRecall",
     "FrameCounts",
     "OperatingPoint",
+    "RecallAtAlarms",
     "SubsetResult",
 ]
 
@@ -58,6 +62,58 @@ class OperatingPoint:
     missed: int
     precision: float | None
     recall: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecallAtAlarms:
+    """The largest recall that a number of false alarms an hour allows.
+
+    Attributes:
+        per_hour: False alarms an hour of footage at most, every frame of the gold set's pace looked at.
+        recall: None when the hour is unknown or there is no object.
+        score: The threshold that gives it.
+        reason: Why something is None.
+    """
+
+    per_hour: float
+    recall: float | None
+    score: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CountError:
+    """Counts per frame at the operating score: objects, detections, mean error (bias), mean absolute error."""
+
+    objects: float
+    detections: float
+    bias: float
+    absolute: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Detections with a score in [low, high): how many, their mean score, the share that is right."""
+
+    low: float
+    high: float
+    detections: int
+    score: float | None
+    precision: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Reliability of the scores.
+
+    Attributes:
+        bins: Ten of equal width.
+        error: Expected calibration error: mean gap between score and precision, weighted by detections; None
+            without detections.
+    """
+
+    bins: tuple[CalibrationBin, ...]
+    error: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +261,9 @@ class EvalResult:
         per_frame: Counts per frame, in the order of the frames.
         ms_per_frame: As given: milliseconds per frame.
         notes: What a reader must know, in sentences.
+        alarms: Class name -> recall at each number of false alarms an hour.
+        counts: Class name, or "region: class" -> error of the counts per frame.
+        calibration: Whether scores mean what they say; None in results of older versions.
     """
 
     gold_id: str
@@ -231,6 +290,9 @@ class EvalResult:
     per_frame: tuple[FrameCounts, ...]
     ms_per_frame: float | None
     notes: tuple[str, ...]
+    alarms: dict[str, tuple[RecallAtAlarms, ...]] = field(default_factory=dict)
+    counts: dict[str, CountError] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: only dicts, lists, strings, finite numbers and None."""

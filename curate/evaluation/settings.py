@@ -32,6 +32,7 @@ class EvalSettings:
         min_height: Objects lower than this (pixels) are left out, and so are such detections unless matched.
         min_area: The same for the area of the box in square pixels.
         ignore_occluded: Occluded gold objects count neither for nor against.
+        alarms_per_hour: Numbers of false alarms an hour at which the recall is reported.
     """
 
     score: float = 0.3
@@ -41,6 +42,7 @@ class EvalSettings:
     min_height: float = 0.0
     min_area: float = 0.0
     ignore_occluded: bool = False
+    alarms_per_hour: tuple[float, ...] = (60.0, 600.0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.score <= 1:
@@ -49,6 +51,11 @@ class EvalSettings:
             )
         if not all(0 < recall <= 1 for recall in self.recalls):
             raise ConfigError(f"recalls lie in (0, 1], got {self.recalls}", item="evaluation.recalls")
+        if not all(limit > 0 for limit in self.alarms_per_hour):
+            raise ConfigError(
+                f"false alarms an hour are above 0, got {self.alarms_per_hour}",
+                item="evaluation.alarms_per_hour",
+            )
         if self.max_detections < 1:
             raise ConfigError(f"max_detections must be at least 1, got {self.max_detections}")
         for ring in self.ignore_regions:
@@ -65,6 +72,7 @@ def settings_from_site(site: SiteConfig) -> EvalSettings:
     return EvalSettings(
         score=site.evaluation.score,
         recalls=tuple(site.evaluation.recalls),
+        alarms_per_hour=tuple(site.evaluation.alarms_per_hour),
         ignore_regions=regions,
         min_height=policy.min_height,
         min_area=policy.min_area,

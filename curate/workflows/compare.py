@@ -20,6 +20,7 @@ from curate.types import IntArray
 from curate.workflows.evaluate import RunOnGold, evaluate_run, gold_annotations, needed_gold
 from curate.workflows.files import read_json, write_json
 from curate.workflows.gold import GoldContent
+from curate.workflows.new_objects import new_objects_slice
 from curate.workflows.predictions import read_detections
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
@@ -105,7 +106,10 @@ def compare_runs(
         inputs[len(before) :],
         gold_blocks(project, gold.frames),
         settings_from_site(project.config),
-        slices=site_slices(project.config.slices, annotations, moving),
+        slices={
+            **site_slices(project.config.slices, annotations, moving),
+            **new_objects_slice(project, runs, gold, annotations, moving),
+        },
         moving=moving,
         label=label,
         resamples=project.config.evaluation.resamples,

@@ -24,8 +24,10 @@ from curate.evaluation import (
 )
 from curate.store import EvaluationRecord, RunRecord
 from curate.tables import Detections
+from curate.workflows.cards import write_model_card
 from curate.workflows.files import read_json, write_json
 from curate.workflows.gold import GoldContent, frozen_gold
+from curate.workflows.new_objects import new_objects_slice
 from curate.workflows.policy import apply_policy
 from curate.workflows.predictions import read_detections, write_detections
 from curate.workflows.progress import Quiet, Reporter, SubReporter
@@ -171,18 +173,24 @@ def evaluate_run(
     write_detections(predictions, dict(zip(ids, found, strict=True)))
     annotations = gold_annotations(project, gold)
     moving = moving_objects(gold.frames, annotations)
+    slices = site_slices(project.config.slices, annotations, moving)
     result = evaluate(
         gold.frames,
         annotations,
         found,
         project.config.classes,
         _settings(project),
-        slices=site_slices(project.config.slices, annotations, moving),
+        slices={**slices, **new_objects_slice(project, [run], gold, annotations, moving)},
+        regions={
+            entry.name: tuple(entry.region) for entry in project.config.slices if entry.region is not None
+        },
         moving=moving,
         gold_id=gold.gold.id,
         ms_per_frame=ms,
     )
     write_json(result_file, result.to_dict())
+    if run.kind == "train":
+        write_model_card(project, run, result)
     metrics = {
         "key": key,
         "box_ap": result.box.ap,

@@ -16,6 +16,7 @@ from curate.errors import CurateError, DataError, NotFoundError, ProjectError
 from curate.files import exclusive
 from curate.store import RunRecord
 from curate.versions import Version, get_version, load_version_annotations
+from curate.workflows.cards import write_dataset_card, write_model_card
 from curate.workflows.dataset import held_out_frames, labelled_frames, training_sample
 from curate.workflows.progress import Cancelled, Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
@@ -117,7 +118,10 @@ def train_version(
             ended("failed", f"{type(error).__name__}: {error}")
             raise
         result = {"losses": dict(last[0].losses), "seconds": last[0].seconds} if last else {}
-        return ended("done", result=result)
+        write_dataset_card(project, run, version)
+        done = ended("done", result=result)
+        write_model_card(project, done)
+        return done
 
 
 @dataclass(frozen=True)
