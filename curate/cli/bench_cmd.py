@@ -10,6 +10,7 @@ import typer
 from curate.cli import (
     bench_faults_cmd,
     bench_label_errors_cmd,
+    bench_map_cmd,
     bench_store_cmd,
     bench_train_cmd,
     bench_ui_cmd,
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     bench.command(epilog=example("curate bench loop --seeds 5"))(loop)
     bench_ui_cmd.register(bench)
     bench_label_errors_cmd.register(bench)
+    bench_map_cmd.register(bench)
     bench_store_cmd.register(bench)
     bench_faults_cmd.register(bench)
     bench_train_cmd.register(bench)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from crossguard_app.presenters.comparison import main_figures
 from crossguard_app.presenters.curves import (
     CurveOptions,
     curve_scale,
@@ -27,7 +28,7 @@ from crossguard_app.presenters.runs import (
     subset_rows,
 )
 from curate.annotations import Annotation
-from curate.evaluation import EvalResult, evaluate
+from curate.evaluation import Difference, EvalResult, evaluate
 from curate.store import RunRecord, VersionRecord
 from curate.tables import Detections
 from curate.versions import VersionDiff
@@ -98,6 +99,33 @@ def test_outliers_do_not_spoil_the_scale_and_nothing_is_dropped() -> None:
     # A curve that ends high is not taken for an outlier.
     late = curve_table([curves("b", [1.0] * 500 + [50.0])], "loss/total", CurveOptions(smoothing=0.0))
     assert curve_scale(late, CurveOptions(smoothing=0.0))[1] > 50
+
+
+def difference(metric: str, **changes) -> Difference:
+    values = {
+        "kind": "all", "name": "", "metric": metric, "before": 0.5, "after": 0.75, "value": 0.25, "low": 0.1,
+        "high": 0.3,
+        "p_value": 0.01, "higher_is_better": True, "few": False, "objects": 9, "tracks": 2, "frames": 4, "blocks": 12,
+    } | changes  # fmt: skip
+    return Difference(**values)
+
+
+def test_large_figures_are_coloured_only_when_they_can_be_believed() -> None:
+    shown = [
+        difference("recall", few=True),
+        difference("fppi@0.85", higher_is_better=False),
+        difference(
+            "fppi@0.92", before=1.5, after=0.25, value=-1.25, low=-2.0, high=-0.5, higher_is_better=False
+        ),
+        difference("box_ap50"),
+        difference("box_ap50", kind="class", name="person", after=0.1),
+    ]
+    figures = main_figures(SimpleNamespace(differences=shown))
+    assert [(f.title, f.after, f.change, f.believed) for f in figures] == [
+        ("Box AP50", "75.0", "+25.0", True),
+        ("Recall", "75.0", "+25.0", False),
+        ("False alarms at 92% recall", "0.25", "-1.25", True),
+    ]
 
 
 @pytest.fixture

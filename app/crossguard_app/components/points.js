@@ -106,12 +106,14 @@ class PointMap {
   }
 
   paint() {
+    const started = performance.now();
     const light = lightGround(this.root);
     const size = Math.max(1.6, Math.min(4.5, 9 - 1.35 * Math.log10(this.points.count + 10)));
     const grown = Math.min(2, (this.view.scale / this.base) ** 0.25);
     this.raster.draw(this.points, this.layer, this.view,
       { radius: size * grown * this.dpr, shade: light ? 0.78 : 1 });
     this.root.dataset.paints = String(Number(this.root.dataset.paints ?? 0) + 1);
+    this.root.dataset.paintMs = (performance.now() - started).toFixed(1);
     this.drawFoot();
   }
 

@@ -15,10 +15,12 @@ from curate.workflows.project import Project
 
 __all__ = [
     "GOLD_COLOR",
+    "MainFigure",
     "MetricRow",
     "change_cards",
     "found_shapes",
     "headline",
+    "main_figures",
     "metric_rows",
     "metric_title",
 ]
@@ -80,6 +82,45 @@ def metric_rows(comparison: Comparison, kinds: Sequence[str]) -> list[MetricRow]
             )
         )
     return rows
+
+
+@dataclass(frozen=True)
+class MainFigure:
+    """A figure that is shown large, with its change; `believed` says that the interval excludes chance."""
+
+    title: str
+    before: str
+    after: str
+    change: str
+    interval: str
+    higher_is_better: bool
+    believed: bool
+
+
+def main_figures(comparison: Comparison) -> list[MainFigure]:
+    """The four figures that say most, over all classes: AP50, precision, recall, false alarms at the highest recall."""
+    alarms = [entry.metric for entry in comparison.differences if entry.metric.startswith("fppi@")]
+    wanted = ["box_ap50", "precision", "recall", *sorted(set(alarms), key=lambda name: float(name[5:]))[-1:]]
+    known = {entry.metric: entry for entry in comparison.differences if entry.kind == "all"}
+    figures = []
+    for metric in wanted:
+        entry = known.get(metric)
+        if entry is None:
+            continue
+        counts = metric.startswith("fppi@")
+        title = f"False alarms at {float(metric[5:]):.0%} recall" if counts else _TITLES[metric]
+        figures.append(
+            MainFigure(
+                title,
+                _number(entry.before, counts),
+                _number(entry.after, counts),
+                _signed(entry.value, counts),
+                _interval(entry, counts),
+                entry.higher_is_better,
+                entry.verdict in ("better", "worse"),
+            )
+        )
+    return figures
 
 
 def headline(comparison: Comparison) -> str:

@@ -7,9 +7,11 @@ import time
 import pandas as pd
 import streamlit as st
 
+from crossguard_app.presenters.comparison import headline
 from crossguard_app.presenters.overview import next_step, recent_decisions, stages, type_rows
 from crossguard_app.resources import current_project
 from crossguard_app.views.parts import ago, job_line, stage_strip
+from crossguard_app.views.training import VERDICTS
 from curate.store import JobState
 from curate.workflows.jobs import refresh_jobs
 from curate.workflows.project import Project
@@ -53,6 +55,26 @@ def _jobs() -> None:
         job_line(job)
 
 
+def _detector(project: Project) -> None:
+    """What the newest comparison says, in one line."""
+    from curate.workflows.compare import comparisons
+
+    records = comparisons(project)
+    if not records:
+        return
+    comparison = records[0].comparison
+    color, word, _ = VERDICTS.get(comparison.verdict, ("gray", comparison.verdict, ""))
+    with st.container(border=True):
+        words, action = st.columns([4, 1], vertical_alignment="center")
+        with words:
+            st.badge(word, color=color)  # type: ignore[arg-type]
+            st.text(f"{records[0].title}: {headline(comparison)}")
+        with action:
+            if st.button("See the comparison", width="stretch"):
+                target = st.session_state["pages"]["train"]
+                st.switch_page(target, query_params={"comparison": records[0].id})
+
+
 def _review(project: Project) -> None:
     st.subheader("Review so far", anchor=False)
     rows = type_rows(project.store)
@@ -94,6 +116,7 @@ def page() -> None:
     stage_strip(stages(project, status))
     _next(status)
     _jobs()
+    _detector(project)
     if status.quarantined:
         with st.expander(f"{status.quarantined} files could not be taken in"):
             items = project.store.quarantined()

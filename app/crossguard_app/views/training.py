@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from crossguard_app.components.gallery import gallery
-from crossguard_app.presenters.comparison import change_cards, headline, metric_rows
+from crossguard_app.presenters.comparison import change_cards, headline, main_figures, metric_rows
 from crossguard_app.resources import current_project
 from crossguard_app.state import query, remember, seed
 from crossguard_app.views.parts import ago, empty_state, job_line
@@ -22,13 +22,26 @@ if TYPE_CHECKING:
     from curate.workflows.compare import ComparisonRecord
 
 _ACTIVE = (JobState.QUEUED, JobState.RUNNING, JobState.LOST)
-_VERDICTS = {
-    "better": ("green", "Better"),
-    "worse": ("red", "Worse"),
-    "no clear difference": ("gray", "No clear difference"),
-    "indicative": ("orange", "Indicative only"),
-    "unknown": ("gray", "Unknown"),
+VERDICTS = {
+    "better": ("green", "Better", "The interval excludes no change."),
+    "worse": (
+        "red",
+        "Worse",
+        "The interval excludes no change. Look at the losses below before you label on.",
+    ),
+    "no clear difference": (
+        "gray",
+        "No clear difference",
+        "What is seen may be chance: more gold blocks tell more.",
+    ),
+    "indicative": (
+        "orange",
+        "Indicative only",
+        "Too little stands behind it: train five seeds a side, and set more blocks of time aside as gold.",
+    ),
+    "unknown": ("gray", "Unknown", "There is no such figure on one of the sides."),
 }
+"""Colour, word, and what it means for a person, of each verdict."""
 _SCOPES = {"Overall": ("all",), "Classes": ("class",), "Slices": ("slice",), "Moving and parked": ("motion",)}
 _PICTURES = 8
 
@@ -166,10 +179,25 @@ def _choose(records: list[ComparisonRecord]) -> ComparisonRecord:
 
 def _verdict(record: ComparisonRecord) -> None:
     comparison = record.comparison
-    color, word = _VERDICTS.get(comparison.verdict, ("gray", comparison.verdict))
+    color, word, means = VERDICTS.get(comparison.verdict, ("gray", comparison.verdict, ""))
     with st.container(border=True, key="verdict"):
-        st.badge(word, color=color)  # type: ignore[arg-type]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(word, color=color)  # type: ignore[arg-type]
+            st.caption(means)
         st.text(headline(comparison))
+        for column, figure in zip(st.columns(4), main_figures(comparison), strict=False):
+            column.metric(
+                figure.title,
+                figure.after,
+                figure.change,
+                # Green and red only for what can be believed.
+                delta_color="off"
+                if not figure.believed
+                else "normal"
+                if figure.higher_is_better
+                else "inverse",
+                help=f"Before {figure.before}; 95 % interval of the change {figure.interval}.",
+            )
         before, after = comparison.before, comparison.after
         times = [
             f"{side.ms_per_frame:.0f} ms per frame" if side.ms_per_frame else "not timed"
@@ -202,7 +230,15 @@ def _table(record: ComparisonRecord) -> None:
                 "Verdict",
                 "Behind it",
             ]
-            st.dataframe(table, hide_index=True, width="stretch")
+            if table["Scope"].nunique() == 1:
+                table = table.drop(columns="Scope")
+            st.dataframe(
+                table,
+                hide_index=True,
+                width="stretch",
+                height=min(640, 38 + 35 * len(table)),
+                column_config={"Figure": st.column_config.TextColumn(width=270)},
+            )
 
 
 def _pictures(project: Project, record: ComparisonRecord) -> None:
