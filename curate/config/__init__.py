@@ -2,6 +2,7 @@
 
 from curate.config.edit import with_policy_regions
 from curate.config.load import load_site, parse_site
+from curate.config.recipes import RECIPES, Recipe, recipe_for
 from curate.config.schema import (
     EvaluationConfig,
     FramesConfig,
@@ -17,11 +18,13 @@ from curate.config.schema import (
 from curate.config.template import site_template
 
 __all__ = [
+    "RECIPES",
     "EvaluationConfig",
     "FramesConfig",
     "LabelsConfig",
     "ModelConfig",
     "PolicyConfig",
+    "Recipe",
     "ScanConfig",
     "SiteConfig",
     "SliceConfig",
@@ -29,6 +32,7 @@ __all__ = [
     "TrainConfig",
     "load_site",
     "parse_site",
+    "recipe_for",
     "site_template",
     "with_policy_regions",
 ]

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from curate.config.recipes import LARGEST_INPUT
+
 __all__ = [
     "EvaluationConfig",
     "FramesConfig",
@@ -98,20 +100,27 @@ class SplitConfig(_Strict):
 
 
 class ModelConfig(_Strict):
-    """The site's detector."""
+    """The site's detector. What is None, the recipe decides."""
 
-    input_size: int = Field(default=512, ge=160, le=1920, multiple_of=32)
+    recipe: Literal["auto", "cpu", "gpu"] = "auto"
+    input_size: int | None = Field(default=None, ge=160, le=LARGEST_INPUT, multiple_of=32)
     background_channels: bool = False
     mask_head: bool = True
 
 
 class TrainConfig(_Strict):
-    """How it is trained: a fixed number of steps, so that before and after are comparable."""
+    """How it is trained: a fixed number of steps, so that before and after are comparable.
 
-    steps: int = Field(default=120, ge=1, le=1_000_000)
+    What is None, the recipe decides.
+    """
+
+    steps: int | None = Field(default=None, ge=1, le=1_000_000)
     fold_steps: int = Field(default=80, ge=1, le=1_000_000)
-    batch_size: int = Field(default=4, ge=1, le=1024)
-    learning_rate: float = Field(default=3e-4, gt=0, le=1.0)
+    batch_size: int | None = Field(default=None, ge=1, le=1024)
+    learning_rate: float | None = Field(default=None, gt=0, le=1.0)
+    paste: float = Field(default=0.0, ge=0, le=20)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    deterministic: bool = False
     warm_share: float = Field(default=0.25, ge=0, le=1)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -49,15 +49,19 @@ classes: [{quoted}]
 #   gold_share: 0.25        # share of the footage that `curate gold create` sets aside
 
 # model:
-#   input_size: 512         # long side of the detector's input, a multiple of 32
+#   recipe: auto            # auto | cpu | gpu: decides what is null below and under train
+#   input_size: null        # long side of the detector's input, a multiple of 32 (cpu: 512, gpu: the frames' own)
 #   background_channels: false  # feed the difference to the empty scene as well
 #   mask_head: true
 
 # train:
-#   steps: 120              # fixed, so that before and after are comparable
+#   steps: null             # fixed, so that before and after are comparable (cpu: 120, gpu: 600)
 #   fold_steps: 80          # for the out-of-fold detectors of a scan
-#   batch_size: 4
-#   learning_rate: 0.0003
+#   batch_size: null        # cut into parts where memory is short (cpu: 4, gpu: 16)
+#   learning_rate: null     # cpu: 0.0003, gpu: 0.0006
+#   paste: 0.0              # objects copied into each training frame, on average, where such were seen
+#   precision: auto         # auto (bfloat16 on GPUs that have it) | float32 | bfloat16
+#   deterministic: false    # the same bits twice on a GPU, too; slower there
 #   warm_share: 0.25        # after few fixes, retrain takes this share of the steps from the last run; 0: never
 #   seed: 0
 #   device: auto            # auto | cpu | cuda

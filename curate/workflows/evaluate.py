@@ -97,7 +97,7 @@ def baseline_run(project: Project, kind: str = GENERIC_RUN) -> RunRecord:
         project: The project.
         kind: `GENERIC_RUN` or `TORCHVISION_RUN`.
     """
-    run_id = f"{kind}-{project.config.model.input_size}" if kind == GENERIC_RUN else kind
+    run_id = f"{kind}-{_input_size(project)}" if kind == GENERIC_RUN else kind
     try:
         return project.store.run(run_id)
     except NotFoundError:
@@ -105,6 +105,12 @@ def baseline_run(project: Project, kind: str = GENERIC_RUN) -> RunRecord:
         folder.mkdir(exist_ok=True)
         path = str(folder.relative_to(project.root))
         return project.store.put_run(RunRecord(run_id, None, kind, "done", project.config.train.seed, path))
+
+
+def _input_size(project: Project) -> int:
+    from curate.workflows.train import train_config
+
+    return train_config(project).input_size
 
 
 def load_detector(project: Project, run: RunRecord) -> GenericDetector | SiteDetector | TorchvisionCoco:
@@ -123,7 +129,7 @@ def load_detector(project: Project, run: RunRecord) -> GenericDetector | SiteDet
         return GenericDetector(
             weights_path(COCO_DETECTOR),
             project.config.classes,
-            input_size=project.config.model.input_size,
+            input_size=_input_size(project),
             device=project.config.train.device,
         )
     if run.state != "done":

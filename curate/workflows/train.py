@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from curate.assist import COCO_DETECTOR, weights_path
+from curate.config import recipe_for
+from curate.config.recipes import LARGEST_INPUT
 from curate.detectors import Progress, TrainConfig, TrainingSample, TrainingStopped, train_detector
 from curate.detectors.distributed import join_world
+from curate.detectors.inference import choose_device
 from curate.errors import CurateError, DataError, NotFoundError, ProjectError
 from curate.files import exclusive
 from curate.store import RunRecord
@@ -27,18 +30,36 @@ __all__ = ["train_config", "train_version"]
 
 
 def train_config(project: Project, *, seed: int | None = None, steps: int | None = None) -> TrainConfig:
-    """What site.yaml says about model and training, as the trainer takes it."""
+    """What site.yaml, and for the rest its recipe, says about model and training, as the trainer takes it.
+
+    Raises:
+        ModelError: The device is not there.
+    """
     model, train = project.config.model, project.config.train
+    recipe = recipe_for(model.recipe, cuda=choose_device(train.device).type == "cuda")
     return TrainConfig(
-        steps=train.steps if steps is None else steps,
-        batch_size=train.batch_size,
-        learning_rate=train.learning_rate,
+        steps=steps or train.steps or recipe.steps,
+        batch_size=train.batch_size or recipe.batch_size,
+        learning_rate=train.learning_rate or recipe.learning_rate,
         seed=train.seed if seed is None else seed,
-        input_size=model.input_size,
+        input_size=model.input_size or recipe.input_size or _own_size(project),
         background_channels=model.background_channels,
         mask_head=model.mask_head,
+        mirror=recipe.mirror,
+        zoom=recipe.zoom,
+        shift=recipe.shift,
+        paste=train.paste,
+        ema=recipe.ema,
         device=train.device,
+        precision=train.precision,
+        deterministic=train.deterministic,
     )
+
+
+def _own_size(project: Project) -> int:
+    """The long side of the largest frame, rounded up to a multiple of 32."""
+    longest = max((max(frame.width, frame.height) for frame in project.store.frames()), default=LARGEST_INPUT)
+    return min(LARGEST_INPUT, -(-longest // 32) * 32)
 
 
 def train_version(

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from curate.config import SiteConfig, load_site, parse_site, site_template
+from curate.config import RECIPES, SiteConfig, load_site, parse_site, recipe_for, site_template
 from curate.errors import ConfigError
 
 
 def test_only_the_classes_are_needed() -> None:
     site = parse_site("classes: [person, car]\n")
     assert site.classes == ["person", "car"]
-    assert site.train.steps == 120
+    assert site.train.steps is None
+    assert recipe_for(site.model.recipe, cuda=False).steps == 120
 
 
 def test_template_is_the_default_declaration() -> None:
@@ -80,3 +81,10 @@ def test_missing_huge_and_binary_files(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="UTF-8"):
         load_site(binary)
+
+
+def test_the_recipe_decides_what_is_left_open() -> None:
+    assert recipe_for("auto", cuda=True) == RECIPES["gpu"]
+    assert recipe_for("auto", cuda=False) == RECIPES["cpu"] == recipe_for("cpu", cuda=True)
+    with pytest.raises(ConfigError, match="recipe"):
+        parse_site("classes: [person]\nmodel: {recipe: magic}\n")
