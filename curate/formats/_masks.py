@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from curate.formats._values import as_number, shown
 from curate.formats.report import BadItem, ImportReport
 from curate.geometry import Mask, Polygon, Rle
 from curate.geometry.polygons import (
-    polygons_area,
     polygons_bbox,
     polygons_from_shapely,
     polygons_to_shapely,
@@ -23,7 +22,7 @@ from curate.geometry.polygons import (
     repair_polygons,
 )
 from curate.geometry.rle import mask_to_rle, rle_from_coco, rle_to_bbox
-from curate.types import BoxTuple, MaskArray, Ring
+from curate.types import BoxTuple, MaskArray, Point, Ring
 
 __all__ = [
     "crop_mask",
@@ -90,12 +89,58 @@ def valid_polygons(rings: Sequence[Ring], item: str, report: ImportReport) -> tu
     reason = polygons_valid_reason(polygons)
     if not reason:
         return polygons
+    parts = _without_bridges(rings[0]) if len(rings) == 1 else ()
+    if parts:
+        return parts
     repaired = repair_polygons(polygons)
     if not repaired:
         raise BadItem("polygon", f"the polygon has no area ({reason})")
-    if len(rings) > 1 or not math.isclose(_ring_area(rings[0]), polygons_area(repaired), rel_tol=1e-6):
-        report.note(item, "polygon_repaired", f"the polygon was not valid ({reason}); its area was kept")
+    report.note(item, "polygon_repaired", f"the polygon was not valid ({reason}); its area was kept")
     return repaired
+
+
+def _without_bridges(ring: Ring) -> tuple[Polygon, ...]:
+    """The rings that bridges of no width join: edges walked both ways go, what is left is filled by even and odd.
+
+    Empty when something else is wrong with the ring.
+    """
+    edges = Counter((a, b) for a, b in zip(ring, (*ring[1:], ring[0]), strict=True) if a != b)
+    kept = edges.copy()
+    for (a, b), count in edges.items():
+        kept[a, b] = count - min(count, edges.get((b, a), 0))
+    following: dict[Point, list[Point]] = {}
+    for (a, b), count in kept.items():
+        following.setdefault(a, []).extend([b] * count)
+    shape: shapely.Geometry = shapely.Polygon()
+    for loop in _loops(following):
+        part = shapely.Polygon(loop)
+        if not part.is_valid:
+            return ()
+        shape = shapely.symmetric_difference(shape, part)
+    return polygons_from_shapely(shape)
+
+
+def _loops(following: dict[Point, list[Point]]) -> Iterator[list[Point]]:
+    """Closed walks that meet no point twice; every edge belongs to one."""
+    while following:
+        path = [next(iter(following))]
+        place = {path[0]: 0}
+        while following.get(path[-1]):
+            last = path[-1]
+            here = following[last].pop()
+            if not following[last]:
+                del following[last]
+            if here in place:
+                loop = path[place[here] :]
+                for point in loop[1:]:
+                    del place[point]
+                del path[place[here] + 1 :]
+                if len(loop) > 2:
+                    yield loop
+            else:
+                place[here] = len(path)
+                path.append(here)
+        following.pop(path[-1], None)
 
 
 def ring_of(value: Any) -> Ring:
@@ -111,14 +156,6 @@ def ring_of(value: Any) -> Ring:
     if len(points) < 3:
         raise BadItem("polygon", f"a polygon needs at least three points, got {len(points)}")
     return tuple(points)
-
-
-def _ring_area(ring: Ring) -> float:
-    """Shoelace formula: what is surrounded the other way round counts negative."""
-    points = np.asarray(ring, float)
-    points = points - points[0]
-    x, y = points.T
-    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
 
 
 def crop_mask(rows: MaskArray, left: int, top: int, width: int, height: int) -> Rle:

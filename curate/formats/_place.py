@@ -177,7 +177,9 @@ def _to_annotation(
 
 
 def _scaled_box(box: BoxTuple | None, width: int, height: int) -> BoxTuple | None:
-    return None if box is None else (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+    if box is None:
+        return None
+    return (_pixels(box[0], width), _pixels(box[1], height), _pixels(box[2], width), _pixels(box[3], height))
 
 
 def _scaled_mask(mask: Mask | None, width: int, height: int) -> Mask | None:
@@ -185,6 +187,11 @@ def _scaled_mask(mask: Mask | None, width: int, height: int) -> Mask | None:
         return mask
 
     def scaled(ring: Ring) -> Ring:
-        return tuple((x * width, y * height) for x, y in ring)
+        return tuple((_pixels(x, width), _pixels(y, height)) for x, y in ring)
 
     return tuple(Polygon(scaled(part.exterior), tuple(scaled(hole) for hole in part.holes)) for part in mask)
+
+
+def _pixels(share: float, side: int) -> float:
+    """To 0.0001 px: a third of 48 is 16 again, so that masks are the same to the pixel."""
+    return round(share * side, 4) + 0.0

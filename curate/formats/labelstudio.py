@@ -230,7 +230,7 @@ def _side(result: Mapping[str, Any], key: str) -> int:
 
 def _box(value: Mapping[str, Any], width: int, height: int, item: str, report: ImportReport) -> BoxTuple:
     x, y, w, h = (as_number(required(dict(value), key), key) for key in ("x", "y", "width", "height"))
-    x, y, w, h = x / 100 * width, y / 100 * height, w / 100 * width, h / 100 * height
+    x, y, w, h = _pixels(x, width), _pixels(y, height), _pixels(w, width), _pixels(h, height)
     if w <= 0 or h <= 0 or x + w <= x or y + h <= y:
         raise BadItem("box_size", f"a rectangle needs a width and a height above 0, got {w:g} and {h:g}")
     angle = math.radians(as_number(value.get("rotation") or 0, "rotation"))
@@ -248,7 +248,9 @@ def _ring(value: Mapping[str, Any], width: int, height: int) -> tuple[tuple[floa
     points = required(dict(value), "points")
     if not isinstance(points, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in points):
         raise BadItem("wrong_type", f"points must be a list of [x, y], got {shown(points)}")
-    ring = [(as_number(x, "points") / 100 * width, as_number(y, "points") / 100 * height) for x, y in points]
+    ring = [
+        (_pixels(as_number(x, "points"), width), _pixels(as_number(y, "points"), height)) for x, y in points
+    ]
     if len(ring) > 1 and ring[0] == ring[-1]:
         ring.pop()
     if len(ring) < 3:
@@ -325,6 +327,11 @@ def _value(label: Annotation, frame: Frame) -> tuple[str, dict[str, Any]]:
         "format": "rle",
         "rle": mask_to_brush(to_mask(label.mask, frame.height, frame.width)),
     }
+
+
+def _pixels(percent: float, side: int) -> float:
+    """To 0.0001 px: a third of 48 is 16 again."""
+    return round(percent / 100 * side, 4) + 0.0
 
 
 def _percent(value: float, side: int) -> float:
