@@ -99,7 +99,7 @@ def main() -> None:
     started = time.perf_counter()
     first = score(labels, predictions, SETTINGS["default"])
     seconds = time.perf_counter() - started
-    peak = None if before is None else (resident("VmHWM") - before) / 2**10
+    peak = None if before is None else max(0, resident("VmHWM") - before) / 2**10
     result = {"version": cleanlab.__version__, "seconds": seconds, "peak_mb": peak, "settings": {}}
     if not arguments.speed:
         for name, setting in SETTINGS.items():

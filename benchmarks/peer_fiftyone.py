@@ -177,7 +177,7 @@ def main() -> None:
     started = time.perf_counter()
     mistakenness(dataset)
     seconds = time.perf_counter() - started
-    peak = None if before is None else (resident("VmHWM") - before) / 2**10
+    peak = None if before is None else max(0, resident("VmHWM") - before) / 2**10
     settings = {"default": defaults(dataset, counts), "evaluation": evaluation(table, dataset, counts)}
     dataset.delete()
     result = {"version": fo.__version__, "seconds": seconds, "peak_mb": peak, "settings": settings}

@@ -50,6 +50,15 @@ def label_errors(
     max_frames: Annotated[
         int, typer.Option(min=12, help="Thin a data set of yours out to so many frames; render so many.")
     ] = 160,
+    recover: Annotated[
+        bool, typer.Option(help="Train on clean, noisy and reviewed labels and judge on gold.")
+    ] = True,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Also remove each evidence family in turn.")
+    ] = False,
+    natural: Annotated[
+        bool, typer.Option("--natural", help="Also judge the sample's own cheap labels by the reviewed ones.")
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
     ] = None,
@@ -72,6 +81,9 @@ def label_errors(
         cache=cache,
         peers=peers,
         max_frames=max_frames,
+        recover=recover,
+        ablate=ablate,
+        natural=natural,
     )
     with progress_bar() as reporter:
         result = bench_label_errors(
