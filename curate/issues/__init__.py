@@ -7,6 +7,7 @@ once by `find_issues`. What is learned on the site comes from `inject` -> `injec
 
 from curate.issues.calibrate import Calibrators, TypeModel, fit_calibrators, prior_calibrators
 from curate.issues.forecast import Forecast, Reliability, expected_errors, reliability
+from curate.issues.hints import HintSource, HintTable
 from curate.issues.inject import DEFAULT_RATES, Injected, InjectedError, inject, restore
 from curate.issues.inputs import (
     DetectionEvidence,
@@ -18,13 +19,14 @@ from curate.issues.inputs import (
     LabelTable,
     PlaceEvidence,
 )
+from curate.issues.ledger import ledger_gaps
 from curate.issues.places import cluster_boxes, recurring
 from curate.issues.queue import find_issues, issue_id, issue_looks, rank_issues, review_gain
 from curate.issues.rows import TrainingRows, decision_rows, injected_rows, verdict
 from curate.issues.scoring import Evidenced, Scored, gather, score, score_evidence
 from curate.issues.settings import STILL_CLASSES, FinderSettings
 from curate.issues.spec import SPECS
-from curate.issues.tracks import Links, link_tracks
+from curate.issues.tracks import Gaps, Links, link_tracks, track_gaps
 from curate.issues.variety import FramePool, Objects, Pick, choose_varied, committee_doubt
 
 __all__ = [
@@ -41,6 +43,9 @@ __all__ = [
     "FrameHealth",
     "FramePool",
     "FrameTable",
+    "Gaps",
+    "HintSource",
+    "HintTable",
     "Injected",
     "InjectedError",
     "LabelEvidence",
@@ -65,6 +70,7 @@ __all__ = [
     "injected_rows",
     "issue_id",
     "issue_looks",
+    "ledger_gaps",
     "link_tracks",
     "prior_calibrators",
     "rank_issues",
@@ -74,5 +80,6 @@ __all__ = [
     "review_gain",
     "score",
     "score_evidence",
+    "track_gaps",
     "verdict",
 ]

@@ -2,9 +2,10 @@
 
 Each type has a classifier whose weights start at the documented prior of `curate.issues.spec` (see
 `curate.issues.model`). Injected errors move it: rows are cross-fitted by time block, and the line that turns
-log-odds into probabilities is fitted on blocks that the weights did not see. Real decisions count several
-times as much as injected rows, and the line is fitted on them again, because errors that nobody injected come
-in other numbers than injected ones. A type without rows keeps its prior and says so.
+log-odds into probabilities is fitted on blocks that the weights did not see. Errors that nobody injected come in
+other numbers than injected ones: their share among the site's own rows is estimated without knowing which they are
+(expectation maximisation; Saerens, Latinne and Decaestecker 2002) and the log-odds are shifted by it. Real decisions
+then move weights and bias again. A type without rows keeps its prior and says so.
 
 Calibrators are plain numbers: `to_dict` / `from_dict` go through JSON, nothing is pickled. The rows can be kept
 too (`TrainingRows.to_arrays`), so that a batch of decisions refits everything in milliseconds.
@@ -13,13 +14,14 @@ too (`TrainingRows.to_arrays`), so that a batch of decisions refits everything i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from curate.annotations import IssueType
 from curate.errors import DataError
+from curate.issues.forecast import Reliability, reliability
 from curate.issues.model import fit_line, fit_weights, sigmoid
 from curate.issues.rows import TrainingRows
 from curate.issues.spec import SPECS
@@ -30,9 +32,12 @@ __all__ = ["Calibrators", "TypeModel", "fit_calibrators", "prior_calibrators"]
 _FORMAT = 1
 # Injected rows together are worth at most so many real ones: they are plenty, but not the real thing.
 _INJECTED_WORTH = 150.0
-_DECISION_WORTH = 3.0
+_DECISION_WORTH = 1.0
+_UNDECIDED_WORTH = 15.0
+_MOST_UNDECIDED = 2000
 _ENOUGH = 8
 _PARTS = 4
+_SHIFT = (0.0, 2.5)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class TypeModel:
         injected: Rows of injected errors (and their innocent neighbours) that it learned from.
         decisions: Rows of real decisions that it learned from.
         reason: How the probabilities came about, for a person to read.
+        brier: Mean squared error on blocks of time that neither weights nor line saw; None when not measured.
+        calibration_error: Likewise, mean distance of predicted and observed rate over ten bins.
     """
 
     bias: float
@@ -56,6 +63,8 @@ class TypeModel:
     injected: int = 0
     decisions: int = 0
     reason: str = "documented prior: nothing learned yet"
+    brier: float | None = None
+    calibration_error: float | None = None
 
     def logits(self, values: FloatArray, usual: FloatArray) -> FloatArray:
         """(N,) calibrated log-odds of evidence (N, K); NaN takes the usual value of its column."""
@@ -99,6 +108,8 @@ class Calibrators:
                     "injected": model.injected,
                     "decisions": model.decisions,
                     "reason": model.reason,
+                    "brier": model.brier,
+                    "calibration_error": model.calibration_error,
                 }
                 for kind, model in self.models.items()
             },
@@ -131,9 +142,12 @@ def _read(kind: IssueType, entry: Mapping[str, Any]) -> TypeModel:
     bias, slope, offset = numbers
     if not np.isfinite([bias, slope, offset, *weights]).all():
         raise ValueError("numbers must be finite")
+    measured = (entry.get(name) for name in ("brier", "calibration_error"))
+    brier, error = (None if value is None else float(value) for value in measured)
     return TypeModel(
-        bias, weights, slope, offset, int(entry["injected"]), int(entry["decisions"]), str(entry["reason"])
-    )
+        bias, weights, slope, offset, int(entry["injected"]), int(entry["decisions"]), str(entry["reason"]),
+        brier, error,
+    )  # fmt: skip
 
 
 def prior_calibrators() -> Calibrators:
@@ -144,12 +158,15 @@ def prior_calibrators() -> Calibrators:
 def fit_calibrators(
     injected: Mapping[IssueType, TrainingRows] | None = None,
     decisions: Mapping[IssueType, TrainingRows] | None = None,
+    population: Mapping[IssueType, FloatArray] | None = None,
 ) -> Calibrators:
     """Learn every type from injected errors and real decisions.
 
     Args:
         injected: Rows per type from `curate.issues.rows.injected_rows`.
         decisions: Rows per type from `curate.issues.rows.decision_rows`.
+        population: Evidence (N, K) per type of the site's own rows to which the type applies: how common
+            errors are is read off it. None: as common as injected.
 
     Returns:
         A classifier for every type; one without usable rows is the prior, with the reason.
@@ -157,60 +174,135 @@ def fit_calibrators(
     nothing: Mapping[IssueType, TrainingRows] = {}
     return Calibrators(
         {
-            kind: _fit(kind, (injected or nothing).get(kind), (decisions or nothing).get(kind))
+            kind: _fit(
+                kind,
+                (injected or nothing).get(kind),
+                (decisions or nothing).get(kind),
+                None if population is None else population.get(kind),
+            )
             for kind in SPECS
         }
     )
 
 
-def _fit(kind: IssueType, injected: TrainingRows | None, decisions: TrainingRows | None) -> TypeModel:
+def _fit(
+    kind: IssueType,
+    injected: TrainingRows | None,
+    decisions: TrainingRows | None,
+    population: FloatArray | None,
+) -> TypeModel:
+    model = _practised(kind, injected, population)
+    if decisions is None or not len(decisions):
+        return model
+    return _decided(kind, model, decisions, population)
+
+
+def _practised(kind: IssueType, rows: TrainingRows | None, population: FloatArray | None) -> TypeModel:
+    """The classifier before any decision: the documented prior, moved by injected errors where there are enough."""
     spec = SPECS[kind]
-    rows, reasons = [], []
-    for name, table, enough in (("injected", injected, _ENOUGH), ("decided", decisions, 1)):
-        if table is None or not len(table):
-            continue
-        hits = int((table.truth > 0).sum())
-        # Injected rows of one kind only would teach the rate of injection and nothing else. Decisions of one
-        # kind do teach: ten "keep" in a row mean that the queue cries wolf.
-        if name == "injected" and (hits < enough or len(table) - hits < enough):
-            reasons.append(f"only {hits} injected errors among {len(table)} rows: too few to learn from")
-            continue
-        rows.append((name, table))
-    if not rows:
-        why = reasons[0] if reasons else "no injected errors and no decisions yet"
+    if rows is None or not len(rows):
+        why = "no injected errors and no decisions yet"
         return TypeModel(spec.bias, spec.weights, reason=f"documented prior: {why}")
-    values = np.concatenate([table.values for _, table in rows])
-    values = np.where(np.isfinite(values), values, spec.usual)
-    truth = np.concatenate([table.truth for _, table in rows]).astype(float)
-    weight = np.concatenate([_worth(name, table) for name, table in rows])
-    blocks = np.concatenate([table.blocks for _, table in rows])
-    real = np.concatenate([np.full(len(table), name == "decided") for name, table in rows])
+    hits = int((rows.truth > 0).sum())
+    # Rows of one kind only would teach the rate of injection and nothing else.
+    if hits < _ENOUGH or len(rows) - hits < _ENOUGH:
+        why = f"only {hits} injected errors among {len(rows)} rows: too few to learn from"
+        return TypeModel(spec.bias, spec.weights, reason=f"documented prior: {why}")
+    values = np.where(np.isfinite(rows.values), rows.values, spec.usual)
+    truth = rows.truth.astype(float)
+    weight = rows.weight * min(1.0, _INJECTED_WORTH / len(rows))
     bias, weights = fit_weights(values, truth, weight, spec.bias, spec.weights)
-    logits = _out_of_block(values, truth, weight, blocks, spec.bias, spec.weights)
-    slope, offset = 1.0, 0.0
-    if (~real).any():
-        slope, offset = fit_line(logits[~real], truth[~real], weight[~real])
-    if real.any():
-        second = fit_line(slope * logits[real] + offset, truth[real], weight[real] / _DECISION_WORTH)
-        slope, offset = second[0] * slope, second[0] * offset + second[1]
-    counts = {name: len(table) for name, table in rows}
-    said = " and ".join(f"{count} {name} rows" for name, count in counts.items())
-    reason = f"learned from {said}, cross-fitted by time block"
-    if len(np.unique(blocks)) < 2:
-        reason = f"learned from {said}; only one time block, so the calibrating line saw its own rows"
+    logits = _out_of_block(values, truth, weight, rows.blocks, spec.bias, spec.weights)
+    slope, offset = fit_line(logits, truth, weight)
+    if population is not None and len(population):
+        filled = np.where(np.isfinite(population), population, spec.usual)
+        offset += prevalence_shift(slope * (bias + filled @ weights) + offset, float(truth.mean()))
+    measured = _measure(logits, truth, weight, rows.blocks)
+    how = "cross-fitted by time block"
+    if measured is None:
+        how = "only one time block, so the calibrating line saw its own rows"
     return TypeModel(
-        bias, weights, slope, offset, counts.get("injected", 0), counts.get("decided", 0), reason
-    )
+        bias, weights, slope, offset, injected=len(rows),
+        reason=f"learned from {len(rows)} injected rows, {how}",
+        brier=None if measured is None else measured.brier,
+        calibration_error=None if measured is None else measured.error,
+    )  # fmt: skip
 
 
-def _worth(name: str, table: TrainingRows) -> FloatArray:
-    """(N,) how many real, independent rows each row is worth.
+def _decided(
+    kind: IssueType, model: TypeModel, rows: TrainingRows, population: FloatArray | None
+) -> TypeModel:
+    """The classifier moved by decisions.
 
-    Injected: all of them together at most `_INJECTED_WORTH`. Decided: three each, but the rows of one group
-    (one look) together only the square root of their number: they are the same picture again.
+    Maximum a posteriori again, pulled to the weights so far. Only the top of the queue is ever decided; that what is
+    down there is right, too, is said by the undecided rows: each keeps what the classifier has said about it as a
+    soft truth, together worth at most `_UNDECIDED_WORTH` errors. Without them ten hits at the top would raise
+    everything.
     """
-    if name == "injected":
-        return np.asarray(table.weight * min(1.0, _INJECTED_WORTH / len(table)))
+    spec = SPECS[kind]
+    bias, weights = model.slope * model.bias + model.offset, model.slope * model.weights
+    values = np.where(np.isfinite(rows.values), rows.values, spec.usual)
+    truth, weight = rows.truth.astype(float), _worth(rows)
+    if population is not None and len(population):
+        some = population[
+            np.linspace(0, len(population) - 1, min(len(population), _MOST_UNDECIDED)).astype(int)
+        ]
+        some = np.where(np.isfinite(some), some, spec.usual)
+        soft = sigmoid(bias + some @ weights)
+        each = min(len(population) / 2, _UNDECIDED_WORTH / max(float(soft.mean()), 1e-6)) / len(some)
+        values, truth = np.concatenate([values, some]), np.concatenate([truth, soft])
+        weight = np.concatenate([weight, np.full(len(some), each)])
+    new_bias, new_weights = fit_weights(values, truth, weight, bias, weights)
+    said = [f"{model.injected} injected rows"] if model.injected else []
+    return replace(
+        model, bias=new_bias, weights=new_weights, slope=1.0, offset=0.0, decisions=len(rows),
+        reason=f"learned from {' and '.join([*said, f'{len(rows)} decided rows'])}",
+    )  # fmt: skip
+
+
+def prevalence_shift(logits: FloatArray, share: float) -> float:
+    """By how much log-odds must be shifted so that they fit the share of errors among these rows.
+
+    Expectation maximisation of the class prior (Saerens, Latinne and Decaestecker 2002), at most 50 rounds. Only
+    upwards, to at most twelve times the odds: real errors are subtler than injected ones, so that few plain ones do not
+    mean that there are few, and a classifier that fits the rows badly must not run away.
+
+    Args:
+        logits: (N,) log-odds, calibrated at `share`, of rows of which nobody knows the truth.
+        share: Share of errors among the rows that the log-odds were calibrated on, in (0, 1).
+    """
+    share = float(np.clip(share, 1e-4, 1 - 1e-4))
+    base = float(np.log(share / (1 - share)))
+    shift = 0.0
+    for _ in range(50):
+        found = float(np.clip(sigmoid(logits + shift).mean(), 1e-6, 1 - 1e-6))
+        new = float(np.clip(np.log(found / (1 - found)) - base, *_SHIFT))
+        if abs(new - shift) < 1e-4:
+            break
+        shift = new
+    return shift
+
+
+def _measure(
+    logits: FloatArray, truth: FloatArray, weight: FloatArray, blocks: IntArray
+) -> Reliability | None:
+    """Reliability on blocks that neither the weights nor the line saw; None with a single block."""
+    part = _parts(blocks)
+    if int(part.max(initial=0)) == 0:
+        return None
+    probability = np.zeros(len(logits))
+    for number in np.unique(part):
+        inside = part == number
+        slope, offset = fit_line(logits[~inside], truth[~inside], weight[~inside])
+        probability[inside] = sigmoid(slope * logits[inside] + offset)
+    return reliability(probability, truth.astype(np.int64))
+
+
+def _worth(table: TrainingRows) -> FloatArray:
+    """(N,) how many independent rows each decided row is worth.
+
+    The rows of one group (one look) together count the square root of their number: they are the same picture again.
+    """
     _, group, size = np.unique(table.groups, return_inverse=True, return_counts=True)
     share = 1 / np.sqrt(size[group.ravel()])
     return np.asarray(table.weight * np.where(table.groups >= 0, share, 1.0) * _DECISION_WORTH)
@@ -225,8 +317,7 @@ def _out_of_block(
     weights: FloatArray,
 ) -> FloatArray:
     """(N,) log-odds of each row from a classifier that saw no row of its time block."""
-    _, block = np.unique(blocks, return_inverse=True)
-    part = block.ravel() % min(_PARTS, int(block.max()) + 1)
+    part = _parts(blocks)
     logits = np.zeros(len(values))
     for number in np.unique(part):
         inside = part == number
@@ -234,3 +325,9 @@ def _out_of_block(
         found = fit_weights(values[fit_on], truth[fit_on], weight[fit_on], bias, weights)
         logits[inside] = found[0] + values[inside] @ found[1]
     return logits
+
+
+def _parts(blocks: IntArray) -> IntArray:
+    """(N,) part of each row; the rows of a block of time are never torn apart."""
+    _, block = np.unique(blocks, return_inverse=True)
+    return np.asarray(block.ravel() % min(_PARTS, int(block.max(initial=0)) + 1))

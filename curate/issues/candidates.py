@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from curate.geometry.boxes import box_iou_pairwise
 from curate.issues.context import Context, may_stand
+from curate.issues.hints import HintSource, HintTable
 from curate.issues.inputs import FinderInputs, PlaceEvidence
 from curate.issues.pairs import best_of, iter_frame_pairs, overlaps
 from curate.issues.places import recurring
 from curate.issues.tracks import affinity, frame_order, track_gaps
-from curate.types import FloatArray, IntArray
+from curate.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["Candidates", "missing_candidates"]
 
@@ -20,6 +23,7 @@ _OWN = 0.5
 _DOUBLE = 0.5
 # Between two labels of a track the object may as well be hidden: half of what a continuing detection is worth.
 _GAP = 0.5
+_PART = 0.3
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,10 @@ class Candidates:
         frames: (N,) frame.
         boxes: (N, 4).
         classes: (N,) proposed class.
-        scores: (N,) confidence of the detection; for a gap in a track 0, or NaN if no detector ran.
-        detections: (N,) row of the detection, -1 for a gap in a track.
+        scores: (N,) confidence of the detection; 0 for a hint or gap, NaN for those if no detector ran.
+        detections: (N,) row of the detection, -1 for hints and gaps.
+        hints: (N,) row of the hint, -1 for detections and gaps.
+        objects: (N,) probability of any object that the detector gives to the hint's box; NaN for detections.
         free: (N,) 1 - largest IoU with a label of the same class.
         uncovered: (N,) 1 - largest share of the candidate inside one label of the same class.
         in_track: (N,) 0..1, how well it continues labels before and after that have no partner on the frame.
@@ -39,6 +45,7 @@ class Candidates:
             0 for classes that do not stand for long.
         foreground: (N,) share of the box that differs from the plate, NaN when unknown. A gap in a track
             takes that of the label before.
+        unexplained: (N,) the same outside all labels, NaN when unknown.
         size_z: (N, 2) z-scores, NaN when unknown; likewise.
         places: Where the candidates stand, labels at the same place counted in.
         overlapped: (N,) label that overlaps most, -1 for none.
@@ -49,11 +56,14 @@ class Candidates:
     classes: IntArray
     scores: FloatArray
     detections: IntArray
+    hints: IntArray
+    objects: FloatArray
     free: FloatArray
     uncovered: FloatArray
     in_track: FloatArray
     ledger: FloatArray
     foreground: FloatArray
+    unexplained: FloatArray
     size_z: FloatArray
     places: PlaceEvidence
     overlapped: IntArray
@@ -62,53 +72,141 @@ class Candidates:
         return len(self.frames)
 
 
+class _Pool(NamedTuple):
+    """The boxes before anything is known about them; `kin` is the label that lends a gap its evidence."""
+
+    frames: IntArray
+    boxes: FloatArray
+    classes: IntArray
+    scores: FloatArray
+    detections: IntArray
+    hints: IntArray
+    kin: IntArray
+
+    def where(self, keep: BoolArray) -> _Pool:
+        return _Pool(
+            self.frames[keep], self.boxes[keep], self.classes[keep], self.scores[keep],
+            self.detections[keep], self.hints[keep], self.kin[keep],
+        )  # fmt: skip
+
+
 def missing_candidates(inputs: FinderInputs, context: Context) -> Candidates:
-    """Detections that are not the one-to-one match of a label, and gaps in tracks where nothing was detected.
+    """Detections that are not the one-to-one match of a label, hints, and gaps in tracks that neither covers.
 
     Of candidates that overlap each other by more than half the best one stays. What lies mostly inside an
     ignored label is explained by it and no candidate.
     """
-    labels, detections = inputs.labels, inputs.detections
-    rows = np.arange(len(detections))
-    scores = np.nan_to_num(np.asarray(detections.scores, float), nan=0.0)
-    rows = rows[(context.matched_label_iou < _OWN) & (scores >= context.settings.candidate_score)]
-    gaps = track_gaps(inputs.frames, labels, context.links)
-    new = _gaps_without_detection(inputs, gaps.frames, gaps.boxes)
-    frames = np.concatenate([np.asarray(detections.frames)[rows], gaps.frames[new]]).astype(np.int64)
-    boxes = np.concatenate([np.asarray(detections.boxes, float)[rows], gaps.boxes[new]])
-    classes = np.concatenate([np.asarray(detections.classes)[rows], gaps.classes[new]]).astype(np.int64)
-    values = np.concatenate([scores[rows], np.full(len(new), 0.0 if len(detections) else np.nan)])
-    keep = _without_doubles(frames, boxes, values) & ~_ignored(inputs, frames, boxes)
-    source = np.concatenate([rows, np.full(len(new), -1)]).astype(np.int64)[keep]
-    frames, boxes, classes, values = frames[keep], boxes[keep], classes[keep], values[keep]
+    pool = _pool(inputs, context)
+    pool = pool.where(
+        _without_doubles(pool.frames, pool.boxes, _rank(inputs, pool))
+        & ~_ignored(inputs, pool.frames, pool.boxes)
+    )
+    frames, boxes, classes = pool.frames, pool.boxes, pool.classes
     free, uncovered, overlapped = _coverage(inputs, frames, boxes, classes)
-    evidence = inputs.detection_evidence
-    places, ledger = _places(inputs, context, frames, boxes, classes, source)
-    kin = np.concatenate([np.full(len(rows), -1), gaps.before[new]]).astype(np.int64)[keep]
-    known = inputs.label_evidence
+    places, ledger = _places(inputs, context, frames, boxes, classes, pool.detections)
+    probs = inputs.hints.class_probs
+    gap = (pool.detections < 0) & (pool.hints < 0)
+    gap |= (pool.hints >= 0) & _of(inputs.hints.sources == HintSource.GAP, pool.hints)
+    seen, hinted, known = inputs.detection_evidence, inputs.hints, inputs.label_evidence
     return Candidates(
-        frames, boxes, classes, values, source, free, uncovered,
-        np.where(source < 0, _GAP, _continues(inputs, context, frames, boxes, classes)),
-        ledger, _take(evidence.foreground, known.foreground, source, kin),
-        _take(evidence.size_z, known.size_z, source, kin, 2), places, overlapped,
-    )  # fmt: skip
+        frames=frames,
+        boxes=boxes,
+        classes=classes,
+        scores=pool.scores,
+        detections=pool.detections,
+        hints=pool.hints,
+        objects=_take(pool, hints=None if probs is None else 1 - np.asarray(probs, float)[:, -1]),
+        free=free,
+        uncovered=uncovered,
+        in_track=np.maximum(_continues(inputs, context, frames, boxes, classes), np.where(gap, _GAP, 0.0)),
+        ledger=ledger,
+        foreground=_take(pool, seen.foreground, hinted.foreground, known.foreground),
+        unexplained=_take(pool, seen.unexplained, hinted.unexplained),
+        size_z=_take(pool, seen.size_z, hinted.size_z, known.size_z, width=2),
+        places=places,
+        overlapped=overlapped,
+    )
+
+
+def _pool(inputs: FinderInputs, context: Context) -> _Pool:
+    """Detections without a label of their own, then hints, then gaps in tracks."""
+    detections, hints = inputs.detections, inputs.hints
+    scores = np.nan_to_num(np.asarray(detections.scores, float), nan=0.0)
+    rows = np.flatnonzero((context.matched_label_iou < _OWN) & (scores >= context.settings.candidate_score))
+    gaps = track_gaps(inputs.frames, inputs.labels, context.links)
+    new = _uncovered_gaps(inputs, gaps.frames, gaps.boxes)
+    boxes, classes = _hinted(hints)
+    quiet = 0.0 if len(detections) or len(hints) else np.nan
+    counts = (len(rows), len(hints), len(new))
+    blank = [np.full(count, -1, np.int64) for count in counts]
+    return _Pool(
+        np.concatenate([np.asarray(detections.frames)[rows], hints.frames, gaps.frames[new]]).astype(
+            np.int64
+        ),
+        np.concatenate([np.asarray(detections.boxes, float)[rows], boxes, gaps.boxes[new]]),
+        np.concatenate([np.asarray(detections.classes)[rows], classes, gaps.classes[new]]).astype(np.int64),
+        np.concatenate([scores[rows], np.full(counts[1] + counts[2], quiet)]),
+        np.concatenate([rows, blank[1], blank[2]]),
+        np.concatenate([blank[0], np.arange(counts[1]), blank[2]]),
+        np.concatenate([blank[0], blank[1], gaps.before[new]]).astype(np.int64),
+    )
+
+
+def _hinted(hints: HintTable) -> tuple[FloatArray, IntArray]:
+    """Boxes and classes of the hints.
+
+    A piece of foreground is what differs from the ground, a part of somebody or two people at once: where the
+    detector sees an object in it, its box is taken.
+    """
+    boxes, classes = np.array(hints.boxes, float).reshape(-1, 4), np.array(hints.classes, np.int64)
+    if hints.class_probs is None or not len(hints):
+        return boxes, np.maximum(classes, 0)
+    probs = np.asarray(hints.class_probs, float)
+    classes = np.where(classes >= 0, classes, probs[:, :-1].argmax(1))
+    if hints.refined_boxes is not None:
+        refined = np.asarray(hints.refined_boxes, float)
+        better = (np.asarray(hints.sources) == HintSource.FOREGROUND) & (probs[:, -1] < 0.5)
+        better &= box_iou_pairwise(boxes, refined) >= _PART
+        boxes[better] = refined[better]
+    return boxes, classes
+
+
+def _rank(inputs: FinderInputs, pool: _Pool) -> FloatArray:
+    """(N,) which of two candidates for one object stays: detections by score, hints by half their probability."""
+    rank = np.nan_to_num(pool.scores, nan=0.0)
+    probs = inputs.hints.class_probs
+    if probs is not None:
+        at = pool.hints >= 0
+        rank[at] = (1 - np.asarray(probs, float)[pool.hints[at], -1]) / 2
+    return rank
+
+
+def _of(values: BoolArray, rows: IntArray) -> BoolArray:
+    """(N,) values of rows, False for -1."""
+    result = np.zeros(len(rows), bool)
+    result[rows >= 0] = np.asarray(values)[rows[rows >= 0]]
+    return result
 
 
 def _take(
-    of_detections: FloatArray | None, of_labels: FloatArray | None, rows: IntArray, kin: IntArray, *shape: int
+    pool: _Pool,
+    detections: FloatArray | None = None,
+    hints: FloatArray | None = None,
+    labels: FloatArray | None = None,
+    *,
+    width: int = 0,
 ) -> FloatArray:
-    """(N, *shape) evidence of the detection, or, for a gap in a track, of the label before it."""
-    result = np.full((len(rows), *shape), np.nan)
-    for values, at in ((of_detections, rows), (of_labels, kin)):
+    """(N,) or (N, width) evidence of the detection, of the hint, or, for a gap, of the label before it."""
+    result = np.full((len(pool.frames), width) if width else len(pool.frames), np.nan)
+    for values, at in ((detections, pool.detections), (hints, pool.hints), (labels, pool.kin)):
         if values is not None:
             result[at >= 0] = np.asarray(values, float)[at[at >= 0]]
     return result
 
 
-def _gaps_without_detection(inputs: FinderInputs, frames: IntArray, boxes: FloatArray) -> IntArray:
-    """Gaps that no detection and no label fills."""
+def _uncovered_gaps(inputs: FinderInputs, frames: IntArray, boxes: FloatArray) -> IntArray:
     filled = np.zeros(len(frames), bool)
-    for table in (inputs.detections, inputs.labels):
+    for table in (inputs.detections, inputs.labels, inputs.hints):
         pairs = overlaps(frames, boxes, table.frames, table.boxes)
         filled[pairs.a[pairs.iou >= 0.3]] = True
     return np.flatnonzero(~filled)

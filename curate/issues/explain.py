@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from curate.annotations import IssueType
+from curate.issues.hints import HintSource
 from curate.issues.scoring import Scored
 from curate.issues.spec import SPECS
 from curate.types import FloatArray
@@ -65,7 +66,11 @@ def _label_facts(scored: Scored, kind: IssueType, row: int) -> dict[str, float]:
 
 def _candidate_facts(scored: Scored, row: int) -> dict[str, float]:
     candidates = scored.evidence.candidates
+    hint = int(candidates.hints[row])
+    source = -1 if hint < 0 else int(scored.evidence.inputs.hints.sources[hint])
     return {
+        "hint_foreground": 1.0 if source == HintSource.FOREGROUND else float("nan"),
+        "object_probability": float(candidates.objects[row]),
         "detector_score": float(candidates.scores[row]) if candidates.detections[row] >= 0 else float("nan"),
         "foreground_share": float(candidates.foreground[row]),
         "size_z": _worst(candidates.size_z, row),
@@ -158,8 +163,12 @@ def _missing(n: Facts, label: str, other: str) -> list[str]:
             n, "detector_score", lambda s: f"a detector sees a {label} here ({s:.2f}) and no label is there"
         ),
         ""
-        if "detector_score" in n
+        if "detector_score" in n or "hint_foreground" in n
         else f"a {label} is labelled just before and after, but not on this frame",
+        _say(
+            n, "hint_foreground", lambda _: "something differs from the empty scene here that no label covers"
+        ),
+        _say(n, "object_probability", lambda p: f"a detector trained without this frame gives it {p:.2f}"),
         _say(n, "foreground_share", lambda f: f"{_percent(f)} of the box differs from the empty scene"),
         "it continues labels before and after" if tracked and "detector_score" in n else "",
         _say(

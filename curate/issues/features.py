@@ -40,6 +40,7 @@ def build_features(inputs: FinderInputs, context: Context) -> tuple[dict[IssueTy
     judged = labels.judged
     candidates = missing_candidates(inputs, context)
     shared = _shared(inputs, context)
+    outlines = _masks(inputs, shared)
     columns: dict[IssueType, tuple[Mapping[str, FloatArray | None], BoolArray, str]] = {
         IssueType.SPURIOUS: (_spurious(inputs, context, shared), judged, ""),
         IssueType.MISSING: (
@@ -52,9 +53,9 @@ def build_features(inputs: FinderInputs, context: Context) -> tuple[dict[IssueTy
             judged,
             "" if len(context.classes) > 1 else "there is only one class",
         ),
-        IssueType.BAD_LOCATION: (_bad_location(inputs, context, shared), judged, ""),
+        IssueType.BAD_LOCATION: (_bad_location(inputs, context, shared, outlines), judged, ""),
         IssueType.INACCURATE_MASK: (
-            _masks(inputs, shared),
+            outlines,
             judged & _has_mask(inputs),
             "" if _has_mask(inputs).any() or not len(labels) else "no label has a mask",
         ),
@@ -141,9 +142,11 @@ def _missing(context: Context, candidates: Candidates, inputs: FinderInputs) -> 
     places = candidates.places
     return {
         "confidence": scores.confidence(candidates.scores, np.asarray(inputs.detections.scores, float)[sure]),
+        "object": candidates.objects,
         "uncovered": candidates.uncovered,
         "free": candidates.free,
         "foreground": 1 - low,
+        "unexplained": np.where(still, np.nan, np.clip(candidates.unexplained / (0.6 * usual), 0, 1)),
         "not_standing": 1 - scores.standing(places.shares, places.stillness, still),
         "usual_size": 1 - scores.odd_size(candidates.size_z),
         "in_track": candidates.in_track,
@@ -169,7 +172,10 @@ def _wrong_class(
 
 
 def _bad_location(
-    inputs: FinderInputs, context: Context, shared: Mapping[str, FloatArray | None]
+    inputs: FinderInputs,
+    context: Context,
+    shared: Mapping[str, FloatArray | None],
+    outlines: Mapping[str, FloatArray | None],
 ) -> dict[str, FloatArray | None]:
     labels, evidence = inputs.labels, inputs.label_evidence
     refined = snapped = detected = None
@@ -190,6 +196,10 @@ def _bad_location(
         "detected": detected,
         "snapped": snapped,
         "misfit": None if evidence.location_scores is None else scores.misfit(evidence.location_scores),
+        "unseen": scores.unseen(context.support) if len(inputs.detections) else None,
+        # A loose box shows in its mask: that ends before the box does.
+        "mask_box": outlines.get("mask_box"),
+        "mask_region": outlines.get("mask_region"),
         "edge": shared["edge"],
         "jump": shared["jump"],
         "odd_size": shared["odd_size"],

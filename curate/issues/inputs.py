@@ -6,15 +6,15 @@ is optional: None means that it does not apply or was not computed, NaN that it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from curate.annotations import Mask
-from curate.errors import DataError
 from curate.geometry.shapes import Rle
+from curate.issues.checks import check_array, check_frames, check_length
+from curate.issues.hints import HintTable
 from curate.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
@@ -27,34 +27,6 @@ __all__ = [
     "LabelTable",
     "PlaceEvidence",
 ]
-
-
-def _check(table: str, name: str, value: Any, rows: int, *shape: int, finite: bool = False) -> Any:
-    """A numpy array of shape (rows, *shape); DataError otherwise. None passes."""
-    if value is None:
-        return None
-    array = np.asarray(value)
-    if array.shape != (rows, *shape):
-        raise DataError(f"{name} needs shape {(rows, *shape)}, got {array.shape}", item=table)
-    if finite and array.size and not np.isfinite(array).all():
-        bad = int(np.flatnonzero(~np.isfinite(array.reshape(rows, -1)).all(1))[0])
-        raise DataError(f"{name} must be finite, row {bad} is {array[bad].tolist()}", item=table)
-    return array
-
-
-def _check_frames(table: str, frames: IntArray, count: int) -> None:
-    if len(frames) and (frames.min() < 0 or frames.max() >= count):
-        bad = int(np.flatnonzero((frames < 0) | (frames >= count))[0])
-        raise DataError(
-            f"row {bad} points at frame {int(frames[bad])}, but there are {count} frames",
-            item=table,
-            hint="scan again: the frames have changed since these rows were made",
-        )
-
-
-def _check_length(table: str, name: str, value: Sequence[Any] | None, rows: int) -> None:
-    if value is not None and len(value) != rows:
-        raise DataError(f"{name} needs {rows} entries, got {len(value)}", item=table)
 
 
 @dataclass(frozen=True)
@@ -107,13 +79,13 @@ class FrameTable:
 
     def __post_init__(self) -> None:
         rows = len(self.ids)
-        _check_length("frames", "clips", self.clips, rows)
-        _check("frames", "times", self.times, rows, finite=True)
+        check_length("frames", "clips", self.clips, rows)
+        check_array("frames", "times", self.times, rows, finite=True)
         for name in ("blocks", "folds", "widths", "heights"):
-            _check("frames", name, getattr(self, name), rows)
+            check_array("frames", name, getattr(self, name), rows)
         for name in ("sharpness", "brightness", "change", "shift", "twin", "twin_distance"):
-            _check("frames", f"health.{name}", getattr(self.health, name), rows)
-        _check_length("frames", "health.verdicts", self.health.verdicts, rows)
+            check_array("frames", f"health.{name}", getattr(self.health, name), rows)
+        check_length("frames", "health.verdicts", self.health.verdicts, rows)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -152,10 +124,10 @@ class LabelTable:
     def __post_init__(self) -> None:
         rows = len(self.ids)
         for name in ("revisions", "frames", "classes", "source_scores", "counts", "reviewed"):
-            _check("labels", name, getattr(self, name), rows)
-        _check("labels", "boxes", self.boxes, rows, 4, finite=True)
-        _check_length("labels", "tracks", self.tracks, rows)
-        _check_length("labels", "masks", self.masks, rows)
+            check_array("labels", name, getattr(self, name), rows)
+        check_array("labels", "boxes", self.boxes, rows, 4, finite=True)
+        check_length("labels", "tracks", self.tracks, rows)
+        check_length("labels", "masks", self.masks, rows)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -191,10 +163,10 @@ class DetectionTable:
 
     def __post_init__(self) -> None:
         rows = len(self.scores)
-        _check("detections", "frames", self.frames, rows)
-        _check("detections", "boxes", self.boxes, rows, 4, finite=True)
-        _check("detections", "classes", self.classes, rows)
-        _check_length("detections", "masks", self.masks, rows)
+        check_array("detections", "frames", self.frames, rows)
+        check_array("detections", "boxes", self.boxes, rows, 4, finite=True)
+        check_array("detections", "classes", self.classes, rows)
+        check_length("detections", "masks", self.masks, rows)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -274,11 +246,13 @@ class DetectionEvidence:
         foreground: (D,) share of the box that differs from the plate, 0..1.
         size_z: (D, 2) robust z-scores of width and height.
         places: Where each detection stands, over time. None: computed from the boxes.
+        unexplained: (D,) share of the box that differs from the plate and lies in no label, 0..1.
     """
 
     foreground: FloatArray | None = None
     size_z: FloatArray | None = None
     places: PlaceEvidence | None = None
+    unexplained: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -294,10 +268,12 @@ class FinderInputs:
     detections: DetectionTable = field(default_factory=DetectionTable.empty)
     label_evidence: LabelEvidence = field(default_factory=LabelEvidence)
     detection_evidence: DetectionEvidence = field(default_factory=DetectionEvidence)
+    hints: HintTable = field(default_factory=HintTable.empty)
 
     def __post_init__(self) -> None:
-        _check_frames("labels", self.labels.frames, len(self.frames))
-        _check_frames("detections", self.detections.frames, len(self.frames))
+        check_frames("labels", self.labels.frames, len(self.frames))
+        check_frames("hints", self.hints.frames, len(self.frames))
+        check_frames("detections", self.detections.frames, len(self.frames))
         widths: Mapping[str, tuple[int, ...]] = {"refined_boxes": (4,), "snapped_boxes": (4,), "size_z": (2,)}
         flat = (
             "location_scores",
@@ -309,19 +285,21 @@ class FinderInputs:
         )
         rows, evidence = len(self.labels), self.label_evidence
         for name in (*flat, "neighbour_agreement", *widths):
-            _check("label evidence", name, getattr(evidence, name), rows, *widths.get(name, ()))
+            check_array("label evidence", name, getattr(evidence, name), rows, *widths.get(name, ()))
         for name in ("class_probs", "neighbour_probs"):
             value = getattr(evidence, name)
             if value is not None:
-                _check("label evidence", name, value, rows, np.asarray(value).shape[-1])
-        _check_length("label evidence", "predicted_masks", evidence.predicted_masks, rows)
-        _check_length("label evidence", "segmenter_masks", evidence.segmenter_masks, rows)
-        _check("detection evidence", "foreground", self.detection_evidence.foreground, len(self.detections))
-        _check("detection evidence", "size_z", self.detection_evidence.size_z, len(self.detections), 2)
+                check_array("label evidence", name, value, rows, np.asarray(value).shape[-1])
+        check_length("label evidence", "predicted_masks", evidence.predicted_masks, rows)
+        check_length("label evidence", "segmenter_masks", evidence.segmenter_masks, rows)
+        for name in ("foreground", "unexplained"):
+            value = getattr(self.detection_evidence, name)
+            check_array("detection evidence", name, value, len(self.detections))
+        check_array("detection evidence", "size_z", self.detection_evidence.size_z, len(self.detections), 2)
         for places, count in (
             (evidence.places, rows),
             (self.detection_evidence.places, len(self.detections)),
         ):
             if places is not None:
                 for name in ("ids", "counts", "shares", "stillness"):
-                    _check("places", name, getattr(places, name), count)
+                    check_array("places", name, getattr(places, name), count)

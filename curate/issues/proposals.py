@@ -59,8 +59,13 @@ def candidate_proposal(row: int, evidence: Evidenced) -> Proposal:
     box = _inside(candidates.boxes[row], int(frames.widths[frame]), int(frames.heights[frame]))
     if box is None:
         return Proposal(ProposalKind.NONE)
-    masks, detection = evidence.inputs.detections.masks, int(candidates.detections[row])
-    mask = masks[detection] if masks is not None and detection >= 0 else None
+    mask = None
+    for table, at in (
+        (evidence.inputs.detections, candidates.detections),
+        (evidence.inputs.hints, candidates.hints),
+    ):
+        if table.masks is not None and at[row] >= 0:
+            mask = table.masks[int(at[row])]
     name = evidence.context.classes[int(candidates.classes[row])]
     return Proposal(ProposalKind.ADD, label=name, bbox_xyxy=box, mask=mask)
 

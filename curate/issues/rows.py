@@ -85,6 +85,8 @@ def injected_rows(
     injected: Injected,
     classes: Sequence[str],
     settings: FinderSettings | None = None,
+    *,
+    frames: BoolArray | None = None,
 ) -> dict[IssueType, TrainingRows]:
     """Evidence of corrupted labels against what is known about the corruption.
 
@@ -93,6 +95,7 @@ def injected_rows(
         injected: What `curate.issues.inject.inject` returned.
         classes: Class names.
         settings: The settings of the scan.
+        frames: (F,) True for frames whose rows are taken: those on which errors could be injected. None: all.
 
     Returns:
         Rows per type. Labels with an injected error of another type are innocent of this one. Labels
@@ -121,12 +124,14 @@ def injected_rows(
         if kind is IssueType.BAD_FRAME:
             continue
         hit = wrong[kind]
-        frames = candidates.frames if kind is IssueType.MISSING else np.asarray(inputs.labels.frames)
+        at = candidates.frames if kind is IssueType.MISSING else np.asarray(inputs.labels.frames)
         prior = sigmoid(_prior_logits(kind, table.values))
         innocent = np.ones(len(hit), bool) if kind is IssueType.MISSING else clean
         keep = table.applies & (hit | ~innocent | (prior < _TAINTED))
+        if frames is not None:
+            keep &= np.asarray(frames, bool)[at]
         result[kind] = TrainingRows(
-            table.values[keep], hit[keep].astype(np.int64), blocks[frames[keep]],
+            table.values[keep], hit[keep].astype(np.int64), blocks[at[keep]],
             np.full(int(keep.sum()), -1, np.int64), np.ones(int(keep.sum())),
         )  # fmt: skip
         if kind is IssueType.SPURIOUS:

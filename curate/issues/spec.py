@@ -77,12 +77,14 @@ SPECS: dict[IssueType, TypeSpec] = {
         ),
     ),
     IssueType.MISSING: TypeSpec(
-        -10.5,
+        -12.5,
         (
             Evidence("confidence", 5.0, 0.2, key=True),
+            Evidence("object", 5.0, 0.2, key=True),
             Evidence("uncovered", 3.0, 0.8),
             Evidence("free", 1.5, 0.9),
             Evidence("foreground", 2.0, 0.6),
+            Evidence("unexplained", 2.0, 0.5),
             Evidence("not_standing", 1.0, 0.8),
             Evidence("usual_size", 0.5, 0.8),
             Evidence("in_track", 1.5, 0.2, key=True),
@@ -100,15 +102,18 @@ SPECS: dict[IssueType, TypeSpec] = {
         ),
     ),
     IssueType.BAD_LOCATION: TypeSpec(
-        -6.5,
+        -7.5,
         (
             Evidence("refined", 3.0, 0.3, key=True),
             Evidence("detected", 2.0, 0.25, key=True),
             Evidence("snapped", 2.0, 0.3, key=True),
             Evidence("misfit", 2.0, 0.25, key=True),
+            Evidence("unseen", 1.5, 0.3),
+            Evidence("mask_box", 2.5, 0.05),
+            Evidence("mask_region", 1.0, 0.35),
             Evidence("edge", 0.5, 0.4),
             Evidence("jump", 1.0, 0.25),
-            Evidence("odd_size", 1.0, 0.1),
+            Evidence("odd_size", 0.5, 0.1),
             Evidence("sliver", 6.0, 0.0, key=True),
             Evidence("out_of_frame", 6.0, 0.0, key=True),
         ),
@@ -143,7 +148,7 @@ SPECS: dict[IssueType, TypeSpec] = {
         ),
     ),
     IssueType.OUTLIER: TypeSpec(
-        -5.0,
+        -6.0,
         (
             Evidence("far", 3.0, 0.05, key=True),
             Evidence("neighbours", 1.5, 0.15),

@@ -14,7 +14,14 @@ from curate.geometry.shapes import Rle
 from curate.scene.difference import foreground_mask
 from curate.types import BoxTuple, FloatArray, IntArray, MaskArray
 
-__all__ = ["Leftover", "foreground_fraction", "inside_share", "snap_box", "unlabelled_foreground"]
+__all__ = [
+    "Leftover",
+    "foreground_fraction",
+    "inside_share",
+    "snap_box",
+    "unexplained",
+    "unlabelled_foreground",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,18 @@ def _paint(boxes: FloatArray, shape: tuple[int, int], margin: float) -> MaskArra
         right, foot = min(width, int(np.ceil(x2 + margin))), min(height, int(np.ceil(y2 + margin)))
         covered[top : max(top, foot), left : max(left, right)] = True
     return covered
+
+
+def unexplained(fg: FloatArray, boxes: FloatArray, *, margin: float = 3.0) -> FloatArray:
+    """(H, W) the foreground map with 0 inside the labels, each grown by `margin` pixels.
+
+    Args:
+        fg: (H, W) foreground map in [0, 1].
+        boxes: (N, 4) labels of the frame.
+        margin: So that the outlines of labelled objects do not count as unexplained.
+    """
+    shape = (int(fg.shape[0]), int(fg.shape[1]))
+    return np.where(_paint(_boxes(boxes), shape, margin), 0.0, fg)
 
 
 def unlabelled_foreground(

@@ -27,7 +27,7 @@ from curate.workflows.progress import SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scan_tables import Neighbours
 
-__all__ = ["crop_neighbours", "embed_crops"]
+__all__ = ["compare_crops", "crop_neighbours", "embed_crops"]
 
 _SAVE_EVERY = 500
 
@@ -38,6 +38,23 @@ def crop_neighbours(
     """Agreement and outlier distance of every label, and how many crops were embedded now; keeps the index."""
     vectors, embedded = embed_crops(project, labelled, reporter)
     labels = [annotation for entry in labelled for annotation in sorted_labels(entry)]
+    reduced = Reducer.fit(vectors).transform(vectors)
+    keep_index(index_folder(project, Embedded.CROP), [crop_key(label) for label in labels], reduced)
+    return compare_crops(project, labelled, folds, reduced), embedded
+
+
+def compare_crops(
+    project: Project, labelled: Sequence[LabelledFrame], folds: Folds, reduced: FloatArray
+) -> Neighbours:
+    """What the nearest crops say about every label.
+
+    Args:
+        project: The project.
+        labelled: F frames with L labels in all.
+        folds: Their split.
+        reduced: (L, D) vectors by frame and label id; a row of NaN is unknown and stays unknown.
+    """
+    labels = [annotation for entry in labelled for annotation in sorted_labels(entry)]
     classes = {name: index for index, name in enumerate(project.config.classes)}
     class_of = np.array([classes.get(annotation.label, len(classes)) for annotation in labels])
     blocks = np.array(
@@ -47,12 +64,13 @@ def crop_neighbours(
             for _ in entry.annotations
         ]
     )
-    tracks = [annotation.track_id for annotation in labels]
-    reduced = Reducer.fit(vectors).transform(vectors)
-    keep_index(index_folder(project, Embedded.CROP), [crop_key(label) for label in labels], reduced)
-    agreement = knn_agreement(reduced, class_of, blocks, tracks, k=project.config.scan.neighbours)
-    outliers = outlier_distance(reduced, class_of, blocks, tracks)
-    return Neighbours(agreement.share, outliers.score), embedded
+    known = np.flatnonzero(np.isfinite(reduced).all(1))
+    tracks = [labels[row].track_id for row in known.tolist()]
+    rows = (reduced[known], class_of[known], blocks[known], tracks)
+    agreement, outlier = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
+    agreement[known] = knn_agreement(*rows, k=project.config.scan.neighbours).share
+    outlier[known] = outlier_distance(*rows).score
+    return Neighbours(agreement, outlier)
 
 
 def embed_crops(

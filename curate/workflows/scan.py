@@ -11,9 +11,10 @@ from typing import Any
 
 from curate.annotations import Issue, IssueState
 from curate.errors import DataError
-from curate.issues import find_issues
+from curate.issues import gather, rank_issues, score_evidence
 from curate.store import Artifact, IssueSync
 from curate.workflows.dataset import LabelledFrame, labelled_frames, working_frames
+from curate.workflows.files import write_json
 from curate.workflows.picked import picked_issues
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
@@ -21,7 +22,7 @@ from curate.workflows.scan_gather import gather_scan, scan_calibrators, scan_set
 
 __all__ = ["ScanReport", "scan"]
 
-_SCAN_FORMAT = "3"
+_SCAN_FORMAT = "4"
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,16 @@ def scan(project: Project, *, reporter: Reporter | None = None, force: bool = Fa
     last = project.store.artifact("scan", "state")
     if last and last.input_hash == state and not force:
         return ScanReport(True, (), None, _open_by_type(project))
-    gathered = gather_scan(project, labelled, force=force, reporter=SubReporter(progress, 0.0, 0.97))
+    gathered = gather_scan(project, labelled, force=force, reporter=SubReporter(progress, 0.0, 0.85))
     done = list(gathered.done)
-    progress.update(0.97, "ranking the queue")
-    found = find_issues(
-        gathered.inputs,
-        project.config.classes,
-        scan_settings(project),
-        calibrators=scan_calibrators(project, gathered),
-        known=[issue for issue, _ in gathered.decided],
+    progress.update(0.85, "comparing labels and evidence")
+    evidence = gather(gathered.inputs, project.config.classes, scan_settings(project))
+    calibrators = scan_calibrators(
+        project, gathered, evidence, force=force, reporter=SubReporter(progress, 0.86, 0.97)
     )
+    write_json(project.cache_dir / "calibration.json", calibrators.to_dict())
+    progress.update(0.97, "ranking the queue")
+    found = rank_issues(score_evidence(evidence, calibrators), known=[issue for issue, _ in gathered.decided])
     seen = {annotation.id: annotation.revision for annotation in annotations}
     sync = _save(project, [*found, *picked_issues(project, found)], seen, state)
     done.append(f"{sync.new} new issues, {sync.obsolete} no longer found")

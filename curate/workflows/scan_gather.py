@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from curate.annotations import DecisionKind, Issue
-from curate.issues import Calibrators, FinderInputs, FinderSettings, decision_rows, fit_calibrators
+from curate.issues import (
+    Calibrators,
+    Evidenced,
+    FinderInputs,
+    FinderSettings,
+    decision_rows,
+    fit_calibrators,
+    gather,
+)
 from curate.scene.plate import Plate
 from curate.store import Artifact
 from curate.workflows.crops import crop_neighbours
@@ -19,12 +27,14 @@ from curate.workflows.frame_evidence import (
     load_evidence,
     save_evidence,
 )
+from curate.workflows.frame_hints import FrameHints, frame_hints
 from curate.workflows.judges import Folds, Judge, make_folds, train_judges
 from curate.workflows.picked import is_picked
 from curate.workflows.pictures import picture_health
-from curate.workflows.progress import SubReporter
+from curate.workflows.practice import practice_rows
+from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
-from curate.workflows.scan_tables import finder_inputs
+from curate.workflows.scan_tables import finder_inputs, frame_table, label_table
 from curate.workflows.scene import background_plates, plates_digest
 from curate.workflows.whole_frames import embed_frames
 
@@ -43,6 +53,8 @@ class Gathered:
         folds: How they are split.
         judges: The detectors, one per fold.
         plates: The empty scene by light.
+        plates_digest: Changes when they are made anew.
+        evidence: One per frame.
         inputs: Tables and evidence for the finders.
         decided: Issues that people have decided, with the verdict.
         done: What was computed now, in sentences.
@@ -52,6 +64,8 @@ class Gathered:
     folds: Folds
     judges: Sequence[Judge]
     plates: Sequence[Plate]
+    plates_digest: str
+    evidence: Sequence[FrameEvidence]
     inputs: FinderInputs
     decided: Sequence[tuple[Issue, DecisionKind]]
     done: tuple[str, ...]
@@ -83,8 +97,9 @@ def gather_scan(
         project, labelled, folds, plates[0], force=force, reporter=SubReporter(reporter, 0.06, 0.72)
     )
     done += [_judge_sentence(judge) for judge in judges]
+    hints = frame_hints(frame_table(labelled, folds), label_table(labelled, project.config.classes))
     evidence, redone = _gather(
-        project, labelled, folds, judges, plates, digest, force, SubReporter(reporter, 0.72, 0.87)
+        project, labelled, folds, judges, plates, digest, hints, force, SubReporter(reporter, 0.72, 0.87)
     )
     done.append(f"evidence gathered on {redone} of {len(labelled)} frames")
     neighbours, embedded = crop_neighbours(project, labelled, folds, SubReporter(reporter, 0.87, 0.97))
@@ -95,7 +110,7 @@ def gather_scan(
     )
     # What a person picked by hand has no evidence to learn from.
     decided = [entry for entry in decided_issues(project) if not is_picked(entry[0])]
-    return Gathered(labelled, folds, judges, plates, inputs, decided, tuple(done))
+    return Gathered(labelled, folds, judges, plates, digest, evidence, inputs, decided, tuple(done))
 
 
 def scan_settings(project: Project) -> FinderSettings:
@@ -104,11 +119,32 @@ def scan_settings(project: Project) -> FinderSettings:
     return FinderSettings(min_probability=config.min_probability, max_per_type=config.max_issues_per_type)
 
 
-def scan_calibrators(project: Project, gathered: Gathered) -> Calibrators:
-    """What is learned on this site."""
+def scan_calibrators(
+    project: Project,
+    gathered: Gathered,
+    evidence: Evidenced | None = None,
+    *,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Calibrators:
+    """What is learned on this site: from errors put into copies of its labels, and from what people decided.
+
+    Args:
+        project: The project.
+        gathered: From `gather_scan`.
+        evidence: From `curate.issues.gather` on the gathered inputs; made here when None.
+        force: Practise anew even if nothing has changed.
+        reporter: Told how far it is.
+    """
     pairs = zip(gathered.labelled, gathered.folds.blocks, strict=True)
     block_of = {entry.frame.id: int(block) for entry, block in pairs}
-    return fit_calibrators(decisions=decision_rows(gathered.decided, block_of))
+    if evidence is None:
+        evidence = gather(gathered.inputs, project.config.classes, scan_settings(project))
+    return fit_calibrators(
+        practice_rows(project, gathered, force=force, reporter=SubReporter(reporter or Quiet(), 0.0, 1.0)),
+        decision_rows(gathered.decided, block_of),
+        {kind: table.values[table.applies] for kind, table in evidence.features.items()},
+    )
 
 
 def _judge_sentence(judge: Judge) -> str:
@@ -124,6 +160,7 @@ def _gather(
     judges: Sequence[Judge],
     plates: Sequence[Plate],
     plates_digest: str,
+    hints: Sequence[FrameHints],
     force: bool,
     reporter: SubReporter,
 ) -> tuple[list[FrameEvidence], int]:
@@ -134,13 +171,15 @@ def _gather(
     rows: list[Artifact] = []
     redone = 0
     for number, (entry, fold) in enumerate(zip(labelled, folds.folds.tolist(), strict=True)):
-        key = evidence_key(entry, judges[fold], plates_digest)
+        key = evidence_key(entry, judges[fold], plates_digest, hints[number])
         path = folder / entry.frame.id[:2] / f"{entry.frame.id}.npz"
         stored = known.get(entry.frame.id)
         evidence = load_evidence(path) if stored and stored.input_hash == key and not force else None
         if evidence is None:
             reporter.update(number / len(labelled), f"judging frame {number + 1} of {len(labelled)}")
-            evidence = judge_frame(entry, project.frame_image(entry.frame), judges[fold], plates)
+            evidence = judge_frame(
+                entry, project.frame_image(entry.frame), judges[fold], plates, hints[number]
+            )
             save_evidence(path, evidence)
             rows.append(Artifact(_STAGE, entry.frame.id, key, str(path.relative_to(project.root))))
             redone += 1

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from curate.annotations import Annotation
 from curate.geometry.shapes import Rle
 from curate.issues import (
     DetectionEvidence,
@@ -15,6 +14,7 @@ from curate.issues import (
     FinderInputs,
     FrameHealth,
     FrameTable,
+    HintTable,
     LabelEvidence,
     LabelTable,
 )
@@ -24,7 +24,7 @@ from curate.workflows.dataset import LabelledFrame
 from curate.workflows.frame_evidence import FrameEvidence, sorted_labels
 from curate.workflows.judges import Folds
 
-__all__ = ["Neighbours", "finder_inputs"]
+__all__ = ["Neighbours", "finder_inputs", "frame_table", "label_table"]
 
 
 @dataclass(frozen=True)
@@ -60,30 +60,20 @@ def finder_inputs(
         reviewed: Label id -> revision that a person has decided on.
         neighbours: Rows in the order of the labels; None when there are no embeddings.
     """
-    labels = [(at, annotation) for at, entry in enumerate(labelled) for annotation in sorted_labels(entry)]
-    label_table = _label_table(labels, list(classes), reviewed)
-    detection_table = _detection_table(evidence)
+    labels = label_table(labelled, classes, reviewed)
+    detections = _detection_table(evidence)
     foreground = np.concatenate([entry.foreground for entry in evidence]) if evidence else np.zeros(0)
     size = (labelled[0].frame.width, labelled[0].frame.height)
-    counts = np.ones(len(label_table), bool) if label_table.counts is None else label_table.counts
+    counts = np.ones(len(labels), bool) if labels.counts is None else labels.counts
     weights = np.where(counts, np.clip(foreground, 0.02, 1), 0.0)
-    sizes = SizePrior.fit(label_table.boxes, label_table.classes, weights, frame_size=size)
+    sizes = SizePrior.fit(labels.boxes, labels.classes, weights, frame_size=size)
     predicted: list[Rle | None] = [mask for entry in evidence for mask in _padded(entry)]
     has_masks = any(mask is not None for mask in predicted)
     mask_scores = np.concatenate([entry.mask_scores for entry in evidence])
     return FinderInputs(
-        frames=FrameTable(
-            ids=tuple(entry.frame.id for entry in labelled),
-            times=folds.times,
-            clips=folds.clips,
-            blocks=folds.blocks,
-            folds=folds.folds,
-            widths=np.array([entry.frame.width for entry in labelled]),
-            heights=np.array([entry.frame.height for entry in labelled]),
-            health=health,
-        ),
-        labels=label_table,
-        detections=detection_table,
+        frames=replace(frame_table(labelled, folds), health=health),
+        labels=labels,
+        detections=detections,
         label_evidence=LabelEvidence(
             class_probs=np.concatenate([entry.class_probs for entry in evidence]),
             refined_boxes=np.concatenate([entry.refined_boxes for entry in evidence]),
@@ -93,14 +83,29 @@ def finder_inputs(
             foreground=foreground,
             edge_contrast=np.concatenate([entry.edge_contrast for entry in evidence]),
             snapped_boxes=np.concatenate([entry.snapped_boxes for entry in evidence]),
-            size_z=sizes.z_scores(label_table.boxes, label_table.classes)[:, ::-1],
+            size_z=sizes.z_scores(labels.boxes, labels.classes)[:, ::-1],
             neighbour_agreement=None if neighbours is None else neighbours.agreement,
             outlier=None if neighbours is None else neighbours.outlier,
         ),
         detection_evidence=DetectionEvidence(
             foreground=np.concatenate([entry.detection_foreground for entry in evidence]),
-            size_z=sizes.z_scores(detection_table.boxes, detection_table.classes)[:, ::-1],
+            size_z=sizes.z_scores(detections.boxes, detections.classes)[:, ::-1],
+            unexplained=np.concatenate([entry.detection_unexplained for entry in evidence]),
         ),
+        hints=_hint_table(evidence, sizes),
+    )
+
+
+def frame_table(labelled: Sequence[LabelledFrame], folds: Folds) -> FrameTable:
+    """The frames and how they are split, without anything about their pictures."""
+    return FrameTable(
+        ids=tuple(entry.frame.id for entry in labelled),
+        times=folds.times,
+        clips=folds.clips,
+        blocks=folds.blocks,
+        folds=folds.folds,
+        widths=np.array([entry.frame.width for entry in labelled]),
+        heights=np.array([entry.frame.height for entry in labelled]),
     )
 
 
@@ -108,25 +113,56 @@ def _padded(entry: FrameEvidence) -> tuple[Rle | None, ...]:
     return entry.masks or (None,) * len(entry.foreground)
 
 
-def _label_table(
-    labels: Sequence[tuple[int, Annotation]], classes: list[str], reviewed: Mapping[str, int]
+def label_table(
+    labelled: Sequence[LabelledFrame], classes: Sequence[str], reviewed: Mapping[str, int] | None = None
 ) -> LabelTable:
+    """All labels, by frame and id.
+
+    Args:
+        labelled: F frames with labels.
+        classes: Class names.
+        reviewed: Label id -> revision that a person has decided on.
+    """
+    labels = [(at, annotation) for at, entry in enumerate(labelled) for annotation in sorted_labels(entry)]
+    settled, names = reviewed or {}, list(classes)
     rows = [annotation for _, annotation in labels]
     scores = np.array([np.nan if a.score is None else a.score for a in rows], float)
     masks = tuple(a.mask for a in rows)
     tracks = tuple(a.track_id for a in rows)
-    seen: BoolArray = np.array([reviewed.get(a.id) == a.revision for a in rows], bool)
+    seen: BoolArray = np.array([settled.get(a.id) == a.revision for a in rows], bool)
     return LabelTable(
         ids=tuple(a.id for a in rows),
         revisions=np.array([a.revision for a in rows], np.int64),
         frames=np.array([at for at, _ in labels], np.int64),
         boxes=np.array([a.bbox_xyxy for a in rows], float).reshape(-1, 4),
-        classes=np.array([classes.index(a.label) if a.label in classes else 0 for a in rows], np.int64),
+        classes=np.array([names.index(a.label) if a.label in names else 0 for a in rows], np.int64),
         source_scores=None if np.isnan(scores).all() else scores,
         tracks=tracks if any(track is not None for track in tracks) else None,
         masks=masks if any(mask is not None for mask in masks) else None,
         counts=np.array([a.counts for a in rows], bool),
         reviewed=seen,
+    )
+
+
+def _hint_table(evidence: Sequence[FrameEvidence], sizes: SizePrior) -> HintTable:
+    parts = [entry.hints for entry in evidence]
+    probs = np.concatenate([np.asarray(part.class_probs) for part in parts])
+    given = np.concatenate([part.classes for part in parts])
+    boxes = np.concatenate([part.boxes for part in parts]).reshape(-1, 4)
+    likely = np.where(given >= 0, given, probs[:, :-1].argmax(1)) if len(given) else given
+    masks = [mask for part in parts for mask in (part.masks or (None,) * len(part))]
+    return HintTable(
+        frames=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+        boxes=boxes,
+        classes=given,
+        sources=np.concatenate([part.sources for part in parts]),
+        class_probs=probs,
+        refined_boxes=np.concatenate([np.asarray(part.refined_boxes) for part in parts]),
+        location_scores=np.concatenate([np.asarray(part.location_scores) for part in parts]),
+        foreground=np.concatenate([np.asarray(part.foreground) for part in parts]),
+        unexplained=np.concatenate([np.asarray(part.unexplained) for part in parts]),
+        size_z=sizes.z_scores(boxes, likely)[:, ::-1],
+        masks=tuple(masks) if any(mask is not None for mask in masks) else None,
     )
 
 

@@ -138,6 +138,39 @@ def test_training_rows_to_arrays_and_back():
         TrainingRows.from_arrays(KIND, {})
 
 
+def test_what_is_common_on_the_site_is_read_off_its_own_rows():
+    """Injected into a tenth, but a third of the site's rows are errors: nobody has said so, and yet it shows."""
+    injected, many = _rows(1200, 2, bias=-3.5), _rows(6000, 3, bias=-3.5)
+    kept = np.flatnonzero((many.truth > 0) | (np.arange(6000) % 8 == 0))
+    site = replace(many, values=many.values[kept], truth=many.truth[kept])
+    alone = fit_calibrators({KIND: injected}).probabilities(KIND, site.values)
+    told = fit_calibrators({KIND: injected}, None, {KIND: site.values}).probabilities(KIND, site.values)
+    off = [reliability(values, site.truth).error for values in (alone, told)]
+    assert off[1] < off[0]
+    assert told.mean() == pytest.approx(site.truth.mean(), abs=0.08)
+
+
+def test_reliability_is_measured_on_blocks_that_nothing_learned_from():
+    model = fit_calibrators({KIND: _rows(1200, 0)}).model(KIND)
+    assert model.brier is not None
+    assert model.calibration_error is not None
+    assert 0 < model.brier < 0.2
+    assert model.calibration_error < 0.08
+    assert fit_calibrators({KIND: _rows(200, 0, blocks=1)}).model(KIND).brier is None
+
+
+def test_hits_at_the_top_do_not_raise_the_bottom():
+    """Only the top is ever decided: that it was right there says little about the rows below."""
+    rows = _rows(3000, 5, bias=-4.0)
+    prior = prior_calibrators().probabilities(KIND, rows.values)
+    top = np.argsort(-prior)[:25]
+    hits = TrainingRows(rows.values[top], np.ones(25, int), rows.blocks[top], np.full(25, -1), np.ones(25))
+    learned = fit_calibrators(None, {KIND: hits}, {KIND: rows.values}).probabilities(KIND, rows.values)
+    assert learned[top].mean() > prior[top].mean()
+    bottom = np.argsort(-prior)[1500:]
+    assert learned[bottom].mean() < 1.5 * prior[bottom].mean() + 0.01
+
+
 def test_verdicts():
     assert verdict(KIND, DecisionKind.APPLY) is True
     assert verdict(KIND, DecisionKind.DELETE_LABEL) is True
