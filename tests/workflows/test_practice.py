@@ -36,7 +36,7 @@ def test_the_scan_practises_once_and_says_what_it_learned(
     assert rows[IssueType.SPURIOUS].truth.sum() > 0
     assert rows[IssueType.BAD_LOCATION].truth.sum() > 0
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise AssertionError("practised again although nothing has changed")
 
     monkeypatch.setattr(practice, "inject", fail)
