@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from curate.errors import DataError, FormatError
 from curate.files import write_atomically
 from curate.formats._coco_export import annotations_to_coco
 from curate.formats._coco_import import coco_to_labels
-from curate.formats._coco_read import parse_coco, read_coco
+from curate.formats._coco_read import parse_coco
 from curate.formats._coco_write import write_coco
 from curate.formats._sources import load_json, peek_json, single_file
 from curate.formats.labelset import LabelExport, LabelSet
@@ -53,14 +52,10 @@ def read_coco_results(path: Path, report: ImportReport, *, images: Path | None =
     data = load_json(path, what="a list of COCO results")
     if not isinstance(data, list):
         raise FormatError("expected a list of COCO results", file=path)
-    frame = read_coco(beside, report=report)
-    head: dict[str, Any] = {
-        "images": [
-            {**image.extra, "id": image.id, "file_name": image.file_name} | _sides(image)
-            for image in frame.images
-        ],
-        "categories": [{"id": category.id, "name": category.name} for category in frame.categories],
-    }
+    head = load_json(beside, what="the COCO file of the results' images")
+    if not isinstance(head, dict):
+        raise FormatError('expected an object with "images" and "categories"', file=beside)
+    head = {key: head[key] for key in ("images", "categories") if key in head}
     entries = [
         {"id": number, **entry} if isinstance(entry, dict) else entry
         for number, entry in enumerate(data, start=1)
@@ -68,10 +63,6 @@ def read_coco_results(path: Path, report: ImportReport, *, images: Path | None =
     report.file = str(path)
     dataset = parse_coco({**head, "annotations": entries}, path, report, needs=("score",))
     return coco_to_labels(dataset)
-
-
-def _sides(image: Any) -> dict[str, int]:
-    return {key: getattr(image, key) for key in ("width", "height") if getattr(image, key) is not None}
 
 
 def write_coco_results(path: Path, export: LabelExport) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from curate.errors import FormatError
 from curate.formats._place import place_labels
 from curate.formats.labelset import LabelExport
 from curate.formats.lookup import FrameLookup
@@ -182,6 +183,27 @@ def test_predictions_of_yolo_have_scores(make_frame, tmp_path):
     box, ring = result.annotations
     assert (box.label, box.bbox_xyxy, box.score, box.mask) == ("car", (24, 12, 40, 36), 0.875, None)
     assert (ring.label, ring.score, len(ring.mask[0].exterior)) == ("person", 0.25, 3)
+
+
+def test_what_curate_predict_writes_comes_in_as_labels_with_scores(make_frame, tmp_path):
+    images = [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}, {"id": 2, "file_name": "b.jpg"}]
+    rows = [{"image_id": 2, "category_id": 1, "bbox": [3, 4, 10, 12], "score": 0.75}]
+    (tmp_path / "found.json").write_text(json.dumps(rows))
+    (tmp_path / "found.images.json").write_text(
+        json.dumps({"images": images, "categories": [{"id": 1, "name": "car"}]})
+    )
+    frames = [picture(make_frame, name, number=number) for number, name in enumerate(("a.jpg", "b.jpg"))]
+    name, result, _ = placed(tmp_path / "found.json", frames)
+    assert name == "coco-results"
+    (label,) = result.annotations
+    assert (label.frame_id, label.score, label.bbox_xyxy) == (frames[1].id, 0.75, (3, 4, 13, 16))
+    assert len(result.frame_ids) == 2
+    (tmp_path / "found.json").write_text(json.dumps([{**rows[0], "image_id": 7}]))
+    with pytest.raises(FormatError, match="image_id 7"):
+        placed(tmp_path / "found.json", frames)
+    (tmp_path / "found.images.json").unlink()
+    with pytest.raises(FormatError, match="--images"):
+        placed(tmp_path / "found.json", frames)
 
 
 VOC = """<annotation><folder>VOC2007</folder><filename>000001.jpg</filename>
