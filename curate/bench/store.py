@@ -32,6 +32,8 @@ class StoreRow:
         call: What was done; see `curate.bench.store_calls`.
         frames: In the database.
         seconds: Of the whole call; of an interactive one the 95th percentile of its repetitions.
+        cpu_seconds: Of the process, for the whole call: what `seconds` would be on a machine that does nothing else,
+            less the waiting for the disk.
         peak_mb: Largest resident memory of the process that did it and nothing else, in 2^20 bytes.
         interactive: Whether a person waits for it.
     """
@@ -39,6 +41,7 @@ class StoreRow:
     call: str
     frames: int
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     interactive: bool
 
@@ -82,7 +85,7 @@ def bench_store(
         figures = _measure(folder / str(size), size, name, ends)
         if figures is None:
             break  # Filled in part: the next run goes on.
-        rows.append(StoreRow(name, size, figures["seconds"], figures["peak_mb"], CALLS[name].interactive))
+        rows.append(StoreRow(name, size, interactive=CALLS[name].interactive, **figures))
         write_json(file, [asdict(row) for row in rows])
     reporter.update(1.0, "done")
     wanted = tuple(row for row in rows if row.frames in sizes)
@@ -115,11 +118,15 @@ def _markdown(rows: Sequence[StoreRow]) -> str:
         of = {row.frames: row for row in rows if row.call == name}
         if not of:
             continue
-        cells = [
-            f"{of[size].seconds:.3g} s, {of[size].peak_mb:.0f} MB" if size in of else "" for size in sizes
-        ]
+        cells = [_cell(of[size]) if size in of else "" for size in sizes]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {_slope(of)} | {_verdict(of)} |")
     return "\n".join(lines)
+
+
+def _cell(row: StoreRow) -> str:
+    if row.interactive:
+        return f"{row.seconds * 1000:.0f} ms, {row.peak_mb:.0f} MB"
+    return f"{row.seconds:.3g} s ({row.cpu_seconds:.3g} s CPU), {row.peak_mb:.0f} MB"
 
 
 def _slope(of: dict[int, StoreRow]) -> str:
@@ -127,7 +134,8 @@ def _slope(of: dict[int, StoreRow]) -> str:
     if len(of) < 2:
         return ""
     low, high = sorted(of)[-2:]
-    ratio = max(of[high].seconds, 1e-6) / max(of[low].seconds, 1e-6)
+    seconds = [of[size].seconds if of[size].interactive else of[size].cpu_seconds for size in (low, high)]
+    ratio = max(seconds[1], 1e-6) / max(seconds[0], 1e-6)
     return f"n^{math.log(ratio) / math.log(high / low):.2f}"
 
 

@@ -25,6 +25,7 @@ __all__ = [
 
 _FORMAT = 1
 _CHUNK = 10_000
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def manifest_pieces(manifest: Manifest) -> Iterator[str]:
     pairs = packed.pairs() if isinstance(packed, PackedRevisions) else iter(sorted(packed.items()))
     separator = ""
     while chunk := list(islice(pairs, _CHUNK)):
-        yield separator + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{number}" for key, number in chunk)
+        yield separator + ",".join([f"{_encode(key)}:{number}" for key, number in chunk])
         separator = ","
     rest = {
         "format": _FORMAT,
