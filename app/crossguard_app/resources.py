@@ -40,7 +40,20 @@ def current_project() -> Project:
         raise ProjectError("no project was given", hint="start the app with `curate app PROJECT`")
     site = Path(folder) / SITE_FILE
     stamp = site.stat().st_mtime_ns if site.is_file() else 0
-    return _open(folder, os.environ.get("CROSSGUARD_DB", ""), stamp)
+    project = _open(folder, os.environ.get("CROSSGUARD_DB", ""), stamp)
+    _name_actor(project)
+    return project
+
+
+def _name_actor(project: Project) -> None:
+    """On a page (and in what its widgets call before it) changes are those of the person who signed in."""
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    from crossguard_app.signin import person, sign_in_required
+
+    if get_script_run_ctx(suppress_warning=True) is None or project.store.has_actor or not sign_in_required():
+        return
+    project.store.act_as(person(project) or "")
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,6 @@
 """Routes beside Streamlit's: the frames' pictures and the modules of the editor.
 
-A picture's address holds the digest of its content, so that a browser may keep it for good.
+A picture's address holds the digest of its content, so that a browser may keep it as long as the address is good.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from starlette.routing import Route
 from crossguard_app.assist_routes import assist_routes
 from crossguard_app.context_routes import context_routes
 from crossguard_app.resources import ROUTE, base_path, current_project, project_secret
-from crossguard_app.signing import verify
+from crossguard_app.signin import signin_routes
+from crossguard_app.signing import SECONDS, verify
 from curate.errors import CurateError, NotFoundError
 from curate.workflows.project import Project
 
@@ -40,6 +41,7 @@ MEDIA_TYPES = {
 """What is served as it is; other image files are sent as JPEG."""
 WIDTHS = frozenset({0, 160, 240, 320, 480, 640, 960})
 _FOREVER = "private, max-age=31536000, immutable"
+_WHILE_SIGNED = f"private, max-age={SECONDS}, immutable"
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -57,6 +59,7 @@ def app_routes() -> list[Route]:
         Route(f"{prefix}/assets/{{digest}}/{{name}}", _asset, methods=["GET"]),
         *assist_routes(),
         *context_routes(),
+        *signin_routes(),
     ]
 
 
@@ -104,7 +107,7 @@ def _answer(project: Project, frame_id: str, width: int, crop: str) -> Response:
     path = confined(project.frames_dir, project.store.frame(frame_id).path)
     if path is None:
         return PlainTextResponse("the picture's file is missing", 404, headers=_SAFE)
-    headers = _SAFE | {"Cache-Control": _FOREVER}
+    headers = _SAFE | {"Cache-Control": _WHILE_SIGNED}
     media_type = MEDIA_TYPES.get(path.suffix.lower())
     if media_type and not width and not crop:
         return FileResponse(path, media_type=media_type, headers=headers)

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from crossguard_app.resources import current_project
-from crossguard_app.state import ask_reviewer
+from crossguard_app.state import ask_reviewer, ask_sign_in, reviewer
 from crossguard_app.views import (
     coverage,
     embedding,
@@ -83,13 +83,15 @@ def main() -> None:
     st.html(_style())
     st.logo(str(_LOGO), size="large")
     try:
-        current_project()
+        project = current_project()
     except CurateError as error:
         st.title("Crossguard")
         st.error("There is no project to show.", icon=":material/error:")
         st.text(str(error))
         st.stop()
-    _navigate()
+    if ask_sign_in(project):
+        with project.store.acting(reviewer()):
+            _navigate()
 
 
 main()

@@ -10,11 +10,15 @@ import hashlib
 import hmac
 import os
 import secrets
+import time
 from pathlib import Path
 
 from curate.errors import ProjectError
 
-__all__ = ["read_secret", "sign", "verify"]
+__all__ = ["SECONDS", "read_secret", "sign", "verify"]
+
+SECONDS = 6 * 3600
+"""An address is good for this long at least."""
 
 _BYTES = 32
 _DIGITS = 40
@@ -60,11 +64,23 @@ def _create(path: Path) -> None:
 
 
 def sign(secret: bytes, *parts: str) -> str:
-    """A signature over all parts, in their order."""
-    message = "\0".join(parts).encode()
-    return hmac.new(secret, message, hashlib.sha256).hexdigest()[:_DIGITS]
+    """A token over all parts, in their order, that expires after `SECONDS` to twice as long.
+
+    For `SECONDS` at a time the same parts give the same token, so that a browser finds in its cache what it had.
+    """
+    return _token(secret, (int(time.time() // SECONDS) + 2) * SECONDS, *parts)
 
 
-def verify(secret: bytes, signature: str, *parts: str) -> bool:
-    """Whether the signature is ours, in constant time."""
-    return hmac.compare_digest(sign(secret, *parts).encode(), signature.encode())
+def verify(secret: bytes, token: str, *parts: str) -> bool:
+    """Whether the token is ours, compared in constant time, and has not expired."""
+    try:
+        expires = int(token.partition("-")[0], 16)
+    except ValueError:
+        return False
+    expected = _token(secret, expires, *parts)
+    return hmac.compare_digest(expected.encode(), token.encode()) and time.time() < expires
+
+
+def _token(secret: bytes, expires: int, *parts: str) -> str:
+    message = "\0".join([*parts, str(expires)]).encode()
+    return f"{expires:x}-{hmac.new(secret, message, hashlib.sha256).hexdigest()[:_DIGITS]}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from curate.errors import ProjectError
+from crossguard_app.resources import current_project
+from crossguard_app.signin import has_oidc, person, sign_in_required, sign_out_form, signin_url
+from curate.errors import AccessError, ProjectError
 from curate.workflows.profile import clean_name, reviewer_name, set_reviewer_name
+from curate.workflows.project import Project
 
-__all__ = ["ask_reviewer", "query", "remember", "reviewer", "seed"]
+__all__ = ["ask_reviewer", "ask_sign_in", "query", "remember", "reviewer", "seed"]
 
 _REVIEWER = "reviewer"
 _WIDGET = "reviewer-input"
@@ -36,12 +39,48 @@ def seed(key: str, value: object) -> None:
 
 
 def reviewer() -> str:
-    """Who decides: what was typed in the side bar, else the name that this account keeps."""
+    """Who decides: who signed in, where that is asked for; else what was typed in the side bar, or the account's name.
+
+    Raises:
+        AccessError: Sign-in is asked for, and nobody is signed in (any more).
+    """
+    if sign_in_required():
+        name = person(current_project())
+        if name is None:
+            raise AccessError(
+                "nobody is signed in", hint="reload the page and sign in; nothing typed here is lost"
+            )
+        return name
     return str(st.session_state.get(_REVIEWER) or reviewer_name())
+
+
+def ask_sign_in(project: Project) -> bool:
+    """Whether the page may be shown; if not, the way to sign in is."""
+    if not sign_in_required():
+        return True
+    name = person(project)
+    if name is not None:
+        with st.sidebar:
+            st.caption(f"{name}, {project.store.role_of(name)}")
+            if has_oidc() and st.user.is_logged_in:
+                st.button("Sign out", on_click=st.logout)
+            else:
+                st.html(sign_out_form())
+        return True
+    st.title("Crossguard")
+    st.write("Sign in to see this project.")
+    st.html(f'<a href="{signin_url()}" target="_self">Sign in with a name and a password</a>')
+    if has_oidc():
+        st.button("Sign in with your organisation", on_click=st.login)
+        if st.user.is_logged_in:
+            st.warning("Your address is not among the users of this project. Its owner can add it.")
+    return False
 
 
 def ask_reviewer() -> None:
     """The field in which a person says who they are."""
+    if sign_in_required():
+        return
 
     def note() -> None:
         name = clean_name(st.session_state[_WIDGET])

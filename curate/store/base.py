@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -31,6 +30,8 @@ class StoreBase:
         self._engine = engine
         self._local = threading.local()
         self.where = where
+        self.account: str | None = None
+        """Who acts where nobody else is named; None for the account that runs the program."""
 
     @contextmanager
     def acting(self, name: str) -> Iterator[None]:
@@ -44,14 +45,25 @@ class StoreBase:
 
     @property
     def actor(self) -> str:
-        """Who acts on this thread: what `acting` said, else the account that runs the program."""
+        """Who acts on this thread: what `acting` or `act_as` said, else `account`."""
         name = getattr(self._local, "actor", None)
-        if name:
+        if name is not None:
             return str(name)
+        if self.account is not None:
+            return self.account
         try:
-            return os.environ.get("CROSSGUARD_REVIEWER") or getpass.getuser()
-        except OSError:  # no such user in the password database
+            return getpass.getuser()
+        except (OSError, KeyError):  # no such user in the password database
             return "unknown"
+
+    def act_as(self, name: str) -> None:
+        """From now on this thread's changes are this person's; "" is nobody, who may do nothing."""
+        self._local.actor = name
+
+    @property
+    def has_actor(self) -> bool:
+        """Whether somebody was named for this thread."""
+        return getattr(self._local, "actor", None) is not None
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:

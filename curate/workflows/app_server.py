@@ -11,12 +11,13 @@ from curate.errors import ProjectError
 __all__ = ["server_command"]
 
 
-def server_command(port: int, *, browser: bool) -> list[str]:
-    """Arguments of the process that serves the app on 127.0.0.1; CROSSGUARD_PROJECT names its project.
+def server_command(port: int, *, browser: bool, address: str = "127.0.0.1") -> list[str]:
+    """Arguments of the process that serves the app; CROSSGUARD_PROJECT names its project.
 
     Args:
         port: To listen on.
         browser: Whether to open a browser window.
+        address: To bind to; on any but this machine's own the app asks everybody to sign in.
 
     Raises:
         ProjectError: The app is not installed.
@@ -30,7 +31,7 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         "streamlit",
         "run",
         str(Path(spec.origin).parent / "main.py"),
-        "--server.address=127.0.0.1",
+        f"--server.address={address}",
         f"--server.port={port}",
         f"--server.headless={'false' if browser else 'true'}",
         "--browser.gatherUsageStats=false",

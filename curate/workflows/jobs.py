@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from curate.errors import ConfigError, CurateError
-from curate.store import Job, JobState
+from curate.store import Job, JobState, Role
 from curate.workflows.progress import Cancelled, Reporter, SubReporter, eta_seconds
 from curate.workflows.project import Project
 from curate.workflows.runs import refresh_runs
@@ -93,7 +93,9 @@ def start_job(project: Project, kind: str, params: Mapping[str, Any] | None = No
 
     Raises:
         ConfigError: No such kind.
+        AccessError: The project has users, and who asks is none of them or only a viewer.
     """
+    project.store.expect_role(project.store.actor, Role.REVIEWER)
     if kind not in JOB_KINDS:
         raise ConfigError(f"unknown kind of job {kind!r}", hint=f"there are {', '.join(JOB_KINDS)}")
     refresh_jobs(project)
@@ -119,7 +121,12 @@ def _log_path(project: Project, job_id: str) -> Path:
 
 
 def cancel_job(project: Project, job_id: str) -> Job:
-    """Ask a job to stop."""
+    """Ask a job to stop.
+
+    Raises:
+        AccessError: See `start_job`.
+    """
+    project.store.expect_role(project.store.actor, Role.REVIEWER)
     return project.store.cancel_job(job_id)
 
 

@@ -14,6 +14,7 @@ from curate.errors import ConfigError, ProjectError
 from curate.formats.media import decode_image
 from curate.store import SiteSettings, Store
 from curate.types import ImageArray
+from curate.workflows.profile import reviewer_name
 
 __all__ = ["SITE_FILE", "STATE_FOLDER", "Project"]
 
@@ -145,6 +146,7 @@ class Project:
     def store(self) -> Store:
         """The database, opened (and migrated) at first use; it is told the classes, which decisions are checked by."""
         store = Store.open(self.database_url)
+        store.account = reviewer_name()
         wanted = SiteSettings(tuple(self.config.classes), self.config.labels.working)
         if store.site() != wanted:
             store.set_site(self.config.classes, self.config.labels.working)

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from curate.config import load_site, with_policy_regions
 from curate.errors import ConfigError, ConflictError, DataError, NotFoundError
 from curate.files import exclusive
+from curate.store import Role
 from curate.types import Ring
 from curate.workflows.files import read_json, write_atomically, write_json
 from curate.workflows.gold import GOLD_SOURCE
@@ -89,7 +90,9 @@ def set_regions(project: Project, regions: Regions, reviewer: str, *, seen: Regi
     Raises:
         ConfigError: A region is not allowed, or site.yaml cannot be changed by machine.
         ConflictError: The regions are not those that were seen, or another process changes them now.
+        AccessError: The project has users, and this is none of them or only a viewer.
     """
+    project.store.expect_role(reviewer, Role.REVIEWER)
     with exclusive(_folder(project)):
         return _write(project, _rounded(regions), reviewer, seen=seen)
 
@@ -103,7 +106,9 @@ def undo_regions(project: Project, reviewer: str) -> Project:
     Raises:
         NotFoundError: Nothing was drawn.
         ConflictError: Somebody changed the regions in site.yaml since.
+        AccessError: See `set_regions`.
     """
+    project.store.expect_role(reviewer, Role.REVIEWER)
     with exclusive(_folder(project)):
         history = regions_history(project)
         standing = _standing(history)

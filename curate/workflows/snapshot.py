@@ -6,6 +6,7 @@ import getpass
 import hashlib
 
 from curate.errors import DataError
+from curate.store import Role
 from curate.versions import Version, create_version
 from curate.workflows.dataset import working_frames
 from curate.workflows.project import Project
@@ -26,7 +27,9 @@ def snapshot(
 
     Raises:
         DataError: There are no frames or no labels.
+        AccessError: The project has users, and who asks is none of them or only a viewer.
     """
+    project.store.expect_role(project.store.actor, Role.REVIEWER)
     source = source or project.config.labels.working
     frames = working_frames(project, source=source)
     labelled = project.store.labelled_frame_ids(source)
