@@ -118,6 +118,10 @@ class TrainConfig(_Strict):
     fold_steps: int = Field(default=80, ge=1, le=1_000_000)
     batch_size: int | None = Field(default=None, ge=1, le=1024)
     learning_rate: float | None = Field(default=None, gt=0, le=1.0)
+    ema: float | None = Field(default=None, ge=0, lt=1)
+    mirror: bool | None = None
+    zoom: float | None = Field(default=None, ge=0, le=0.5)
+    shift: float | None = Field(default=None, ge=0, le=0.5)
     paste: float = Field(default=0.0, ge=0, le=20)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False

@@ -59,6 +59,10 @@ classes: [{quoted}]
 #   fold_steps: 80          # for the out-of-fold detectors of a scan
 #   batch_size: null        # cut into parts where memory is short (cpu: 4, gpu: 16)
 #   learning_rate: null     # cpu: 0.0003, gpu: 0.0006
+#   ema: null               # decay of the average of the weights that becomes the detector; 0: the last weights
+#   mirror: null            # show half of the frames mirrored
+#   zoom: null              # largest change of scale, as a share
+#   shift: null             # largest shift, as a share of the frame
 #   paste: 0.0              # objects copied into each training frame, on average, where such were seen
 #   precision: auto         # auto (bfloat16 on GPUs that have it) | float32 | bfloat16
 #   deterministic: false    # the same bits twice on a GPU, too; slower there

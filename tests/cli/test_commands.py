@@ -58,6 +58,7 @@ def test_the_commands_are_those_of_the_architecture() -> None:
         "review",
         "version",
         "train",
+        "tune",
         "predict",
         "export-model",
         "evaluate",
