@@ -11,6 +11,7 @@ from curate.cli import (
     bench_faults_cmd,
     bench_label_errors_cmd,
     bench_map_cmd,
+    bench_scoring_cmd,
     bench_store_cmd,
     bench_train_cmd,
     bench_ui_cmd,
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     bench_ui_cmd.register(bench)
     bench_label_errors_cmd.register(bench)
     bench_map_cmd.register(bench)
+    bench_scoring_cmd.register(bench)
     bench_store_cmd.register(bench)
     bench_faults_cmd.register(bench)
     bench_train_cmd.register(bench)

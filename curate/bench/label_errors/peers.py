@@ -23,7 +23,16 @@ from curate.files import read_json
 from curate.issues.masks import as_rles, crop_rle, mask_bounds
 from curate.types import FloatArray
 
-__all__ = ["PeerError", "peer_environment", "peer_reason", "peer_scores", "run_peer", "write_input"]
+__all__ = [
+    "PeerError",
+    "peer_environment",
+    "peer_python",
+    "peer_reason",
+    "peer_scores",
+    "peer_script",
+    "run_peer",
+    "write_input",
+]
 
 _TIMEOUT = 1800.0
 
@@ -34,7 +43,7 @@ class PeerError(CurateError):
 
 def peer_reason(tool: str, folder: Path) -> str | None:
     """Why a tool cannot be run; None if it can."""
-    script, python = _script(tool), _python(tool, folder)
+    script, python = peer_script(tool), peer_python(tool, folder)
     if not script.exists():
         return f"{tool} is skipped: its script is not here ({script}); run from the source tree"
     if not python.exists():
@@ -42,11 +51,13 @@ def peer_reason(tool: str, folder: Path) -> str | None:
     return None
 
 
-def _script(tool: str) -> Path:
+def peer_script(tool: str) -> Path:
+    """The script that runs inside the tool's environment."""
     return Path(curate.__file__).parents[1] / "benchmarks" / f"peer_{tool}.py"
 
 
-def _python(tool: str, folder: Path) -> Path:
+def peer_python(tool: str, folder: Path) -> Path:
+    """The interpreter of the tool's environment."""
     return folder.absolute() / tool / "bin" / "python"
 
 
@@ -63,14 +74,14 @@ def run_peer(case: Case, tool: str, folder: Path, cache: Path) -> Mapping[str, A
         PeerError: The tool failed, took longer than half an hour, or its answer does not fit.
     """
     data = write_input(case)
-    script = _script(tool)
+    script = peer_script(tool)
     key = hashlib.sha256(data + script.read_bytes()).hexdigest()[:16]
     answer = cache.absolute() / "peers" / f"{tool}-{key}.json"
     if not answer.exists():
         answer.parent.mkdir(parents=True, exist_ok=True)
         given, fresh = answer.with_suffix(".npz"), answer.with_suffix(".new")
         given.write_bytes(data)
-        command = [str(_python(tool, folder)), str(script), str(given), str(fresh)]
+        command = [str(peer_python(tool, folder)), str(script), str(given), str(fresh)]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=_TIMEOUT, env=peer_environment(tool, folder)
