@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,14 @@ class EditorPage:
     def saved(self) -> None:
         """Wait until the server has everything."""
         self.page.locator('[data-testid="saved-state"][data-kind="saved"]').wait_for()
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds in the database: what goes through the server first has no other sign."""
+        for _ in range(600):
+            if holds():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("it never came to hold")
 
     def says(self, text: str) -> None:
         """Wait for a message of the editor."""

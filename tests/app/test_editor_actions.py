@@ -117,7 +117,8 @@ def test_copies_over_time(editor, editor_site) -> None:
     editor.saved()
     assert len(track(store, frames, 10, 14)) == 2
     editor.press("y")
-    editor.says("Filled in on 2 frames")
+    editor.until(lambda: len(track(store, frames, 10, 14)) == 4)
+    editor.saved()
 
     editor.page.locator('[data-action="ahead"]').fill("3")
     editor.page.locator('[data-action="ahead"]').press("Enter")

@@ -57,6 +57,8 @@ export class Help {
       onclick: () => this.ask(command, text) },
     this.changing === command ? "…" : bindings.keysOf(command).map((combo) => h("kbd", {}, spelled(combo))),
     this.changing !== command && !bindings.keysOf(command).length && h("kbd", {}, "none")));
+    // Many keys for one thing stand below its name: beside it they would leave no room.
+    if (keys.length > 2) return h("tr", {}, h("td", { colspan: 2, class: "wide" }, text, h("div", { class: "key-list" }, keys)));
     return h("tr", {}, h("td", {}, h("div", { class: "key-list" }, keys)), h("td", {}, text));
   }
 

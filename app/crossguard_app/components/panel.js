@@ -1,6 +1,7 @@
 // The column beside the stage: the issue with its evidence and the verdicts, and the labels of the frame.
 
 import { button, h } from "./dom.js";
+import { textOf } from "./keys.js";
 import { properties } from "./properties.js";
 import { Suggestions } from "./suggestions.js";
 
@@ -81,7 +82,7 @@ export class Panel {
   }
 
   action(label, command, kind = "", disabled = false) {
-    return button(label, { name: command, hint: this.bench.bindings.hint(command), kind, disabled,
+    return button(label, { name: command, title: textOf(command), hint: this.bench.bindings.hint(command), kind, disabled,
       onclick: (event) => this.press(event, command) });
   }
 
@@ -127,7 +128,8 @@ export class Panel {
           title: "The whole frame was looked at: what is not labelled is not there" }, "looked at")),
       h("p", { class: "frame-name" }, frame.name),
       frame.note && h("p", { class: "proposal" }, frame.note),
-      h("dl", { class: "facts" }, frame.facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+      h("p", { class: "facts" }, frame.facts.map(([name, value]) =>
+        h("span", { title: name, "aria-label": `${name}: ${value}` }, value))));
   }
 
   actions(frame) {
@@ -137,6 +139,7 @@ export class Panel {
         this.action("All is right", "keep", "primary"),
         this.action("Delete label", "delete", "danger", !this.bench.selected)),
       h("div", { class: "pair" },
+        this.action("Carry over", "carryOver"),
         this.action("Exclude frame", "exclude", "danger", frame.excluded)));
   }
 

@@ -25,9 +25,10 @@ export function properties(bench) {
       selected && h("small", {}, describe(selected))),
     h("div", { class: "grid" }, flags,
       act("Outline it", "outline", !selected), act("Fewer points", "simplify", !selected?.mask),
+      act("Fill between", "interpolate", !selected?.track_id),
       act("Copy", "copy", !selected), act("Paste", "paste", !edits.clip),
       h("div", { class: "joined" }, act("Propagate to next", "propagate", !selected), ahead),
-      act("Fill between", "interpolate", !selected?.track_id), act("Carry over", "carryOver", !bench.frame)));
+      bench.issue && act("Carry over", "carryOver")));
 }
 
 function describe(label) {

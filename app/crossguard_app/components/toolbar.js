@@ -50,6 +50,13 @@ export class Toolbar {
     this.bench.rail?.relabel();
   }
 
+  // Whether it was open.
+  closePopover() {
+    const open = !this.popover.hidden;
+    if (open) this.togglePopover();
+    return open;
+  }
+
   togglePopover() {
     this.popover.hidden = !this.popover.hidden;
     this.light.setAttribute("aria-expanded", String(!this.popover.hidden));
