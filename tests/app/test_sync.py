@@ -145,3 +145,45 @@ def test_a_frame_that_was_looked_at_counts_as_covered_until_that_is_taken_back(s
     take_in(project, "ann", outbox(operation(4, "unseen", frame_id=frame.id)))
     assert frame.id not in covered_frames(project, "cheap")
     assert take_in(project, "ann", outbox(operation(5, "seen", frame_id="nowhere"))).refused
+
+
+def test_a_changed_label_comes_back_with_both_versions(sample) -> None:
+    from curate.annotations import Decision, DecisionKind
+    from curate.review import decide
+
+    edit = Decision("theirs", DecisionKind.RELABEL, "bob", annotation_id="cheap-1-0", label="bicycle")
+    decide(sample.project.store, edit)
+    operation = {
+        "n": 1,
+        "id": "mine",
+        "kind": "edit",
+        "annotation_id": "cheap-1-0",
+        "bbox_xyxy": [1, 1, 20, 20],
+        "expected_revision": 0,
+    }
+    result = take_in(sample.project, "ann", {"client": "tab", "operations": [operation]})
+    (refusal,) = result.refused
+    assert refusal.conflict is not None
+    assert refusal.conflict["yours"]["bbox_xyxy"] == [1.0, 1.0, 20.0, 20.0]
+    assert (refusal.conflict["theirs"]["label"], refusal.conflict["by"]) == ("bicycle", "bob")
+
+
+def test_two_people_are_shown_different_issues(sample) -> None:
+    from crossguard_app.presenters.queue import queue_data
+    from crossguard_app.presenters.queue_filter import QueueFilter
+    from crossguard_app.presenters.sync import SyncResult
+    from curate.store import Role
+
+    def shown(name):
+        data = queue_data(
+            sample.project, QueueFilter(), SyncResult(), current=None, wanted=None, token="", reviewer=name
+        )
+        return {item["key"] for item in data["items"]}
+
+    alone = shown("ann")
+    assert sample.project.store.leases() == [], "one person needs no leases"
+    sample.project.store.add_user("ann", Role.OWNER)
+    sample.project.store.add_user("bob", Role.REVIEWER)
+    ann, bob = shown("ann"), shown("bob")
+    assert ann == alone
+    assert not ann & bob

@@ -14,7 +14,8 @@ from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, pro
 from crossguard_app.resources import assist_url, context_url
 from curate.annotations import Issue, IssueState
 from curate.errors import NotFoundError
-from curate.store import Store
+from curate.review.claims import LEASE_SECONDS
+from curate.store import Role, Store
 from curate.workflows.project import Project
 
 __all__ = ["editor_base", "queue_data", "undoable"]
@@ -45,7 +46,7 @@ def queue_data(
         reviewer: Who decides.
     """
     store, source = project.store, project.config.labels.working
-    issues = list(queue.page(project, WINDOW))
+    issues = _claimed(project, queue, reviewer)
     for extra in (current, wanted):
         if extra and all(issue.id != extra for issue in issues):
             issues = [*_known(store, extra), *issues]
@@ -62,6 +63,20 @@ def queue_data(
     }
 
 
+def _claimed(project: Project, queue: QueueFilter, reviewer: str) -> list[Issue]:
+    """The first issues; with several people, those that nobody else has, taken for this one."""
+    store = project.store
+    people = sum(user.active for user in store.users())
+    waiting = queue.state in (IssueState.OPEN, IssueState.SKIPPED)
+    if people < 2 or not waiting or store.role_of(reviewer) in (None, Role.VIEWER):
+        return list(queue.page(project, WINDOW))
+    issues = queue.page(project, WINDOW * people)  # As many as all the others may hold, and a window.
+    others = {lease.issue_id for lease in store.leases_of(i.id for i in issues) if lease.reviewer != reviewer}
+    free = [issue for issue in issues if issue.id not in others][:WINDOW]
+    held = store.take_leases(reviewer, [issue.id for issue in free], LEASE_SECONDS)
+    return [issue for issue in free if issue.id in held]
+
+
 def editor_base(project: Project, sync: SyncResult, reviewer: str, source: str) -> dict[str, Any]:
     """What every use of the editor needs."""
     colors = class_colors(project.config.classes)
@@ -73,7 +88,9 @@ def editor_base(project: Project, sync: SyncResult, reviewer: str, source: str) 
         "layers": layer_choices(project, source),
         "classes": [{"name": name, "color": color} for name, color in colors.items()],
         "acks": {"client": sync.client, "sequence": sync.acknowledged},
-        "refused": [{"id": entry.id, "message": entry.message} for entry in sync.refused],
+        "refused": [
+            {"id": entry.id, "message": entry.message, "conflict": entry.conflict} for entry in sync.refused
+        ],
         "trouble": sync.trouble,
         "undoable": undoable(project.store, reviewer),
     }

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from curate.annotations import Decision, DecisionKind, replace
-from curate.errors import ConflictError, CurateError, DataError, NotFoundError
-from curate.review import DecisionOutcome, decide
+from curate.errors import AccessError, ConflictError, CurateError, DataError, NotFoundError
+from curate.review import DecisionOutcome, LabelChanged, decide
 from curate.store.serialize import decision_from_dict
 from curate.types import is_storable
 from curate.workflows.coverage import mark_covered, unmark_covered
@@ -47,6 +47,8 @@ class Refusal:
 
     id: str
     message: str
+    conflict: Mapping[str, Any] | None = None
+    """Both versions, where somebody changed the label: see `LabelChanged.to_dict`."""
 
 
 @dataclass
@@ -129,11 +131,14 @@ def _apply(project: Project, reviewer: str, batch: Sequence[Mapping[str, Any]], 
                 applied += outcome is not None and not outcome.repeated
                 if outcome is not None and operation.get("undoes") is None and outcome.issues:
                     reopened = outcome.issues[0].issue_id if operation["kind"] == "undo" else reopened
-    except (ConflictError, NotFoundError, DataError) as error:
+    except (AccessError, ConflictError, NotFoundError, DataError) as error:
         project.store.set_ack(result.client, last)
+        conflict = error.to_dict() if isinstance(error, LabelChanged) else None
         message = f"{error.message} ({error.hint})" if error.hint else error.message
         result.refused += [
-            Refusal(str(operation.get("id", "")), message if operation is current else "")
+            Refusal(str(operation.get("id", "")), message, conflict)
+            if operation is current
+            else Refusal(str(operation.get("id", "")), "")
             for operation in batch
         ]
         result.acknowledged = last
