@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,6 +54,17 @@ class CvatTrack:
         """Whether a person drew the box of this frame."""
         place = bisect_right(self.keyframes, frame, key=lambda box: box.frame)
         return place > 0 and self.keyframes[place - 1].frame == frame
+
+    def seen_on(self, frames: Sequence[int]) -> Iterator[int]:
+        """Those of the sorted frame numbers on which the object is in the picture."""
+        for place, box in enumerate(self.keyframes):
+            if box.outside:
+                continue
+            following = self.keyframes[place + 1 : place + 2]
+            stop = following[0].frame if following else self.last_frame + 1
+            yield from frames[
+                bisect_left(frames, box.frame) : bisect_left(frames, min(stop, self.last_frame + 1))
+            ]
 
     def at(self, frame: int) -> CvatBox | None:
         """The box on a frame, or None where the object is not in the picture.

@@ -71,18 +71,24 @@ def cvat_to_annotations(
 
 def cvat_to_labels(video: CvatVideo, frames: Mapping[int, Frame], report: ImportReport) -> LabelSet:
     """The tracks' boxes on the given frames (number -> frame) of one clip, not yet placed."""
+    order = sorted(frames)
+    tracks: dict[int, list[CvatTrack]] = {}
+    for track in video.tracks:
+        for index in track.seen_on(order):
+            tracks.setdefault(index, []).append(track)
     pictures: list[Picture] = []
     labels: list[FileLabel] = []
-    for index in sorted(frames):
-        boxes = list(video.boxes_at(index))
-        if not boxes and not video.holds(index):
+    for index in order:
+        if index not in tracks and not video.holds(index):
             continue
         key = str(index)
         pictures.append(Picture(key, (), index, video.width, video.height, f"frame {index}"))
-        for track, box in boxes:
+        for track in tracks.get(index, ()):
             item = f"track {track.id}, frame {index}"
+            box = track.at(index)
             try:
-                labels.append(_label(track, box, index, key, frames[index].clip, item))
+                if box is not None:
+                    labels.append(_label(track, box, index, key, frames[index].clip, item))
             except BadItem as bad:
                 report.reject(item, bad)
     return LabelSet(tuple(pictures), tuple(labels), video.path)

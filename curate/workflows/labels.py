@@ -9,11 +9,16 @@ from pathlib import Path
 
 from curate.annotations import Annotation, Frame
 from curate.errors import ConfigError, DataError
-from curate.formats._place import place_labels
-from curate.formats.labelset import LabelExport
-from curate.formats.lookup import FrameLookup
-from curate.formats.registry import ReadOptions, get_format, read_labels
-from curate.formats.report import ImportReport, OnError
+from curate.formats import (
+    FrameLookup,
+    ImportReport,
+    LabelExport,
+    OnError,
+    ReadOptions,
+    get_format,
+    place_labels,
+    read_labels,
+)
 from curate.versions import get_version, load_version_annotations
 from curate.workflows.coverage import covered_frames, mark_covered
 from curate.workflows.frame_names import frames_by_name
