@@ -67,6 +67,8 @@ def test_the_commands_are_those_of_the_architecture() -> None:
         "app",
         "demo",
         "bench",
+        "db",
+        "users",
     }
 
 
