@@ -1,4 +1,4 @@
-"""`curate bench train` and `curate bench detect`."""
+"""`curate bench train`, `detect` and `null`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def register(bench: typer.Typer) -> None:
             "curate bench detect --minutes 1 --ablations background,paste",
         )
     )(detect)
+    bench.command(epilog=example("curate bench null --seeds 5 --pool 12"))(null)
 
 
 def train(
@@ -77,6 +78,32 @@ def detect(
     with train_data(project, source) as data, progress_bar() as reporter:
         rows = bench_detect(data, minutes=budgets, ablations=names, reporter=SubReporter(reporter, 0.0, 1.0))
     _tell(detect_markdown(rows), {"rows": rows, "label": data.label}, json_file)
+
+
+def null(
+    comparisons: Annotated[int, typer.Option(min=1, help="Random splits of the seeds into two sides.")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds a side.")] = 5,
+    pool: Annotated[int, typer.Option(min=2, help="Seeds trained in all.")] = 12,
+    steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 40,
+    project: FolderOption = None,
+    source: SourceOption = None,
+    json_file: FileOption = None,
+) -> None:
+    """False claims of comparisons between detectors that differ by their training seed only."""
+    from curate.bench.null import bench_null, null_markdown
+    from curate.bench.train_data import train_data
+    from curate.workflows.progress import SubReporter
+
+    with train_data(project, source) as data, progress_bar() as reporter:
+        figures = bench_null(
+            data,
+            comparisons=comparisons,
+            seeds=seeds,
+            pool=pool,
+            steps=steps,
+            reporter=SubReporter(reporter, 0.0, 1.0),
+        )
+    _tell(null_markdown(figures), figures, json_file)
 
 
 def _numbers(text: str, item: str) -> list[float]:

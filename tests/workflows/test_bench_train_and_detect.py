@@ -17,6 +17,7 @@ from curate.assist import EMBEDDER, weights_path
 from curate.bench.detect import bench_detect
 from curate.bench.detect_backbone import Lite0
 from curate.bench.detect_peer import FcosDetector, FcosLearner, new_fcos
+from curate.bench.null import bench_null
 from curate.bench.train_data import TrainData, train_data
 from curate.cli.main import app
 from curate.detectors import TrainConfig
@@ -129,3 +130,12 @@ def test_both_loops_are_timed_and_written_down(folder: Path, tmp_path: Path) -> 
     ratio = figures["images_per_second"] / figures["reference_images_per_second"]
     assert figures["ratio_to_reference"] == pytest.approx(ratio, rel=0.05)
     assert [row["frames"] for row in figures["growth"]] == [3, 30]
+
+
+def test_seeds_of_one_recipe_are_compared_with_themselves(data: TrainData) -> None:
+    reporter = SubReporter(Quiet(), 0, 1)
+    figures = bench_null(data, comparisons=2, seeds=1, pool=2, steps=2, reporter=reporter)
+    assert {"box_ap", "box_ap50", "precision"} <= set(figures["claims"]) | {"precision"}
+    assert all(0 <= row["claims"] <= row["comparisons"] <= 2 for row in figures["claims"].values())
+    with pytest.raises(ConfigError, match="pool"):
+        bench_null(data, comparisons=1, seeds=3, pool=4, steps=1, reporter=reporter)

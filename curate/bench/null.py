@@ -1,0 +1,108 @@
+"""Does the interval tell the truth? Comparisons of detectors that differ by their training seed only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from curate.assist import COCO_DETECTOR, weights_path
+from curate.bench.train_data import TrainData
+from curate.detectors import train_detector
+from curate.errors import ConfigError
+from curate.evaluation import EvalInput, compare, settings_from_site
+from curate.tables import Detections
+from curate.workflows.compare import gold_blocks
+from curate.workflows.progress import SubReporter
+from curate.workflows.train import train_config
+
+__all__ = ["bench_null", "null_markdown"]
+
+
+@dataclass(frozen=True)
+class _Count:
+    """How many comparisons of one figure called one side better."""
+
+    metric: str
+    claims: int
+    comparisons: int
+
+
+def bench_null(
+    data: TrainData, *, comparisons: int, seeds: int, pool: int, steps: int, reporter: SubReporter
+) -> dict[str, Any]:
+    """Train one recipe with many seeds, split them at random into two sides again and again, and compare.
+
+    Nothing differs but seeds, so every "better" or "worse" is a false claim; of 95 % intervals one in twenty may be
+    wrong. The splits share a pool of seeds and are therefore not quite independent.
+
+    Args:
+        data: Labels and gold.
+        comparisons: Random splits.
+        seeds: Training seeds a side.
+        pool: Seeds trained in all.
+        steps: Of each training; small, as only the spread of the seeds matters.
+        reporter: Told how far it is.
+
+    Raises:
+        ConfigError: The pool is too small for two sides.
+    """
+    if pool < 2 * seeds:
+        raise ConfigError(f"two sides of {seeds} seeds need a pool of {2 * seeds}, got {pool}", item="--pool")
+    runs = [
+        _run(data, steps, seed, SubReporter(reporter, seed / pool * 0.8, (seed + 1) / pool * 0.8))
+        for seed in range(pool)
+    ]
+    random = np.random.default_rng(0)
+    claims: dict[str, list[bool]] = {}
+    blocks = gold_blocks(data.project, data.gold.frames)
+    for number in range(comparisons):
+        reporter.update(0.8 + 0.2 * number / comparisons, f"comparison {number + 1} of {comparisons}")
+        order = random.permutation(pool)[: 2 * seeds].tolist()
+        first, second = ([runs[at] for at in part] for part in (order[:seeds], order[seeds:]))
+        found = compare(
+            first, second, blocks, settings_from_site(data.project.config), label=data.label, seed=number
+        )
+        for entry in found.differences:
+            if (entry.kind, entry.name) == ("class", data.label) and entry.direction != "unknown":
+                claims.setdefault(entry.metric, []).append(entry.direction in ("better", "worse"))
+    rows = [_Count(metric, sum(values), len(values)) for metric, values in claims.items()]
+    return {
+        "comparisons": comparisons,
+        "seeds_a_side": seeds,
+        "pool": pool,
+        "steps": steps,
+        "blocks": int(blocks.max()) + 1,
+        "claims": {row.metric: {"claims": row.claims, "comparisons": row.comparisons} for row in rows},
+    }
+
+
+def _run(data: TrainData, steps: int, seed: int, reporter: SubReporter) -> EvalInput:
+    reporter.update(0.0, f"training seed {seed}")
+    config = replace(
+        train_config(data.project), steps=steps, seed=seed, mask_head=False, checkpoint_every=10**6
+    )
+    classes = data.project.config.classes
+    with TemporaryDirectory(prefix="crossguard-bench-") as folder:
+        detector = train_detector(data.samples, classes, config, weights_path(COCO_DETECTOR), Path(folder))
+    frames = data.gold.frames
+    found: list[Detections] = [detector.predict([data.project.frame_image(frame)])[0] for frame in frames]
+    return EvalInput(frames, data.annotations, found, classes, seed=seed, label=f"seed {seed}")
+
+
+def null_markdown(figures: dict[str, Any]) -> str:
+    """The figures as a table for docs/benchmarks.md."""
+    lines = [
+        f"{figures['comparisons']} comparisons, {figures['seeds_a_side']} seeds a side of {figures['pool']}, "
+        f"{figures['steps']} steps, {figures['blocks']} time blocks.",
+        "",
+        "| figure | false claims | of |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {row['claims']} | {row['comparisons']} |" for name, row in figures["claims"].items()
+    ]
+    return "\n".join(lines)
