@@ -19,7 +19,7 @@ from starlette.routing import Route
 from crossguard_app.presenters.shapes import label_values
 from crossguard_app.resources import ROUTE, base_path, current_project, project_secret
 from crossguard_app.signing import sign, verify
-from curate.annotations import Rle
+from curate.annotations import GOLD_SOURCE, Rle
 from curate.errors import CurateError, DataError
 from curate.geometry.combine import subtracted, united
 from curate.store.serialize import mask_from_dict, mask_to_dict
@@ -92,7 +92,7 @@ async def _answer(project: Project, asked: Mapping[str, Any]) -> dict[str, Any]:
     if operation == "layer":
         return await run_in_threadpool(_layer, project, asked["frame"], str(asked.get("source")))
     if operation == "interpolate":
-        return await run_in_threadpool(_interpolate, project, str(asked.get("label")))
+        return await run_in_threadpool(_interpolate, project, asked["frame"], str(asked.get("label")))
     if operation == "combine":
         return await run_in_threadpool(_combine, asked)
     if operation not in _FIELDS:
@@ -114,6 +114,8 @@ def _parked(project: Project, label_ids: list[str]) -> dict[str, Any]:
 
 
 def _layer(project: Project, frame_id: str, source: str) -> dict[str, Any]:
+    if source == GOLD_SOURCE:
+        raise DataError("the test labels suggest nothing: who trains must not copy from them")
     labels = project.store.annotations(source, [frame_id])
     return {"shapes": [label_values(label) | {"score": label.score} for label in labels]}
 
@@ -126,7 +128,9 @@ def _combine(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"mask": mask_to_dict(how(first, second))}
 
 
-def _interpolate(project: Project, label_id: str) -> dict[str, Any]:
+def _interpolate(project: Project, frame_id: str, label_id: str) -> dict[str, Any]:
+    if project.store.annotation(label_id).frame_id != frame_id:
+        raise DataError("this label is on another frame", item=f"annotation {label_id}")
     shapes = interpolated(project, label_id)
     return {"shapes": [label_values(label) | {"frame_id": label.frame_id} for label in shapes]}
 

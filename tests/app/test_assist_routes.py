@@ -62,5 +62,7 @@ def test_shapes_are_put_together_and_another_sources_labels_come(ask) -> None:
     )
     shapes = ask(op="layer", source="other")[1]["shapes"]
     assert [shape["score"] for shape in shapes] == [0.9, 0.6, 0.2]
+    assert ask(op="layer", source="gold")[0] == 422, "nobody copies from the test"
+    assert ask(op="interpolate", label="other-15-0")[0] == 422, "it is on another frame"
     status, answer = ask(op="interpolate", label="other-14-0")
     assert (status, "belongs to no track" in answer["error"]) == (422, True)

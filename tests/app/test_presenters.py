@@ -14,6 +14,7 @@ import pytest
 
 from crossguard_app.components.points import PointCloud, chosen_rows
 from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames
+from crossguard_app.presenters.layers import layer_choices
 from crossguard_app.presenters.maps import act_on, category_layer, crop_cards, crop_cloud, undo_all
 from crossguard_app.presenters.overview import recent_decisions, stages, type_rows
 from crossguard_app.presenters.queue import WINDOW, queue_data
@@ -195,3 +196,9 @@ def test_many_labels_at_once_all_or_none_and_back(sample) -> None:
 def test_the_app_does_not_load_torch() -> None:
     code = "import sys, crossguard_app.views, crossguard_app.routes; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_layers_leave_out_the_edited_source_and_the_test(sample) -> None:
+    assert [entry["key"] for entry in layer_choices(sample.project, "cheap")] == ["run:bundled"]
+    assert layer_choices(sample.project, "gold") == [], "no model's word gets into the test"
+    assert "labels:cheap" in {entry["key"] for entry in layer_choices(sample.project, "other")}

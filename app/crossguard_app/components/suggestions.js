@@ -26,6 +26,7 @@ export class Suggestions {
 
   draw() {
     const { layers } = this.bench;
+    this.root.hidden = !layers.choices.length;
     const names = layers.choices.map((entry) => entry.key).join("\n");
     if (this.names !== names) {
       this.names = names;

@@ -20,8 +20,11 @@ def layer_choices(project: Project, source: str) -> list[dict[str, str]]:
     Args:
         project: The project.
         source: The label source that is edited. It is no layer of its own, and the gold labels are none at all:
-            who labels for training must not copy from the test.
+            who labels for training must not copy from the test. Nor does the test take over what a model says:
+            for gold there are no layers.
     """
+    if source == GOLD_SOURCE:
+        return []
     trained = [run for run in reversed(project.store.runs()) if run.state == "done" and run.version_id]
     sources = [count.source for count in project.store.sources() if count.source not in (source, GOLD_SOURCE)]
     return [
