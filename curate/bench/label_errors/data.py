@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from curate.bench.label_errors.settings import LabelErrorsSettings
 from curate.bench.label_errors.stranger import read_stranger, split_of
 from curate.errors import ConfigError
 from curate.files import read_json, write_json
+from curate.splits import pick_gold_blocks, time_blocks
 from curate.synth import SceneConfig, render_scene
-from curate.workflows.coverage import mark_covered
+from curate.workflows.coverage import covered_frames, mark_covered
 from curate.workflows.demo import sample_folder
 from curate.workflows.gold import GOLD_SOURCE, create_gold, freeze_gold
 from curate.workflows.ingest import ingest
@@ -158,12 +160,23 @@ def _stranger(settings: LabelErrorsSettings, reporter: SubReporter) -> tuple[dic
 
 
 def set_gold_apart(project: Project, frame_ids: list[str] | None = None) -> None:
-    """Turn the reviewed labels of the held-out frames into gold, and freeze it."""
-    gold = create_gold(project, frame_ids=frame_ids)
-    chosen = list(gold.manifest["frames"])
-    labels = project.store.annotations(source=REVIEWED, frame_ids=chosen)
+    """Turn the reviewed labels of held-out frames into gold, and freeze it.
+
+    Args:
+        project: With reviewed labels.
+        frame_ids: The frames; None: whole blocks of time, of the frames that the labels cover.
+    """
+    if frame_ids is None:
+        covered = covered_frames(project, REVIEWED)
+        frames = [frame for frame in project.store.frames() if frame.id in covered]
+        split, times = project.config.split, np.array([frame.captured_at for frame in frames])
+        blocks = time_blocks(times, [frame.clip for frame in frames], split.block_seconds)
+        chosen = pick_gold_blocks(blocks, split.gold_share)
+        frame_ids = [frame.id for frame, held_out in zip(frames, chosen, strict=True) if held_out]
+    create_gold(project, frame_ids=frame_ids)
+    labels = project.store.annotations(source=REVIEWED, frame_ids=frame_ids)
     project.store.add_annotations(
         [replace(label, id=f"gold:{label.id}", source=GOLD_SOURCE) for label in labels], actor=GOLD_SOURCE
     )
-    mark_covered(project, GOLD_SOURCE, chosen)
+    mark_covered(project, GOLD_SOURCE, frame_ids)
     freeze_gold(project, allow_empty=True)

@@ -67,7 +67,11 @@ class Stranger:
                 known = {frame.clip for frame in project.store.frames()}
                 ingest(project, [video], reporter=reporter)
                 clips = {frame.clip for frame in project.store.frames()} - known
-                import_labels(project, file, format="cvat", clip=clips.pop(), source=source, on_error="skip")
+                if not clips:
+                    raise DataError("its frames are those of another recording", file=video, item="--frames")
+                import_labels(
+                    project, file, format="cvat-video", clip=clips.pop(), source=source, on_error="skip"
+                )
             return
         if self.videos:
             ingest(project, list(self.videos), reporter=reporter)
