@@ -130,7 +130,7 @@ def _embed(project: Project) -> None:
     keys = [crop_key(label) for label in project.store.annotations(source=project.config.labels.working)]
     rng = np.random.default_rng(0)
     middles = rng.normal(0, 1, (_CLUSTERS, _DIMS))
-    vectors = middles[rng.integers(0, _CLUSTERS, len(keys))] + rng.normal(0, 0.35, (len(keys), _DIMS))
+    vectors = middles[rng.integers(0, _CLUSTERS, len(keys))] + rng.normal(0, 1.1, (len(keys), _DIMS))
     save_vectors(path, dict(zip(keys, vectors.astype(np.float32), strict=True)))
 
 

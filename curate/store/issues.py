@@ -197,6 +197,16 @@ class IssueStore(StoreBase):
                 )
             ]
 
+    def open_subjects(self) -> list[tuple[str | None, str, IssueType]]:
+        """Label id (None for a whole frame or a missing label), frame id and type of every open issue.
+
+        In rank order, most severe first. Nothing else of the issues is read, so that 100,000 take a moment.
+        """
+        columns = (_table.c.annotation_id, _table.c.frame_id, _table.c.type)
+        query = sa.select(*columns).where(_table.c.state == IssueState.OPEN.value).order_by(*_RANK)
+        with self._read() as connection:
+            return [(label, frame, IssueType(kind)) for label, frame, kind in connection.execute(query)]
+
     def set_issue_state(self, issue_id: str, state: IssueState, decision_id: str | None) -> None:
         """Move an issue to another state on behalf of a decision. Reviewers do it by a decision.
 

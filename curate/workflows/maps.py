@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from curate.annotations import GOLD_SOURCE, Annotation, IssueState
+from curate.annotations import GOLD_SOURCE, Annotation
 from curate.errors import DataError
 from curate.splits import assign_folds, time_blocks
 from curate.types import FloatArray
@@ -62,6 +62,7 @@ MAP_COLUMNS = (
     "y1",
     "x2",
     "y2",
+    "revision",
 )
 FRAME_COLUMNS = (
     "frame_id",
@@ -91,15 +92,15 @@ def embedding_map(project: Project) -> pd.DataFrame:
 
     Columns: annotation_id, frame_id, x and y in about -1..1, label, issue_type (of its open issue, or ""),
     source (whoever wrote the label as it is: its label source, or the reviewer who changed it), score of the
-    source (NaN when unknown), fold (of the frame, from 0; -1 outside of all), box x1, y1, x2, y2. The projection
-    is kept until other crops are embedded.
+    source (NaN when unknown), fold (of the frame, from 0; -1 outside of all), box x1, y1, x2, y2, revision. The
+    projection is kept until other crops are embedded.
     """
     import pandas as pd
 
     path = vectors_path(project, Embedded.CROP)
     known = stored_keys(path)
     source = project.config.labels.working
-    annotations = [a for a in project.store.annotations(source=source) if crop_key(a) in known]
+    annotations = [a for a in project.store.annotations(source=source, masks=False) if crop_key(a) in known]
     if not annotations:
         return pd.DataFrame({name: [] for name in MAP_COLUMNS})
     keys = [crop_key(annotation) for annotation in annotations]
@@ -108,11 +109,8 @@ def embedding_map(project: Project) -> pd.DataFrame:
         return {"points": _project(project, _reduced(load_vectors(path), keys))}
 
     points = _kept(project.cache_dir / "embeddings" / "map.npz", keys, lay_out)["points"]
-    flagged = {
-        status.issue.annotation_id: status.issue.type.value
-        for status in project.store.issue_statuses(states=(IssueState.OPEN,))
-        if status.issue.annotation_id is not None
-    }
+    # Of several the most severe, which comes first.
+    flagged = {label: kind.value for label, _, kind in reversed(project.store.open_subjects()) if label}
     folds = _folds(project)
     boxes = np.array([annotation.bbox_xyxy for annotation in annotations])
     return pd.DataFrame(
@@ -127,6 +125,7 @@ def embedding_map(project: Project) -> pd.DataFrame:
             "score": [np.nan if annotation.score is None else annotation.score for annotation in annotations],
             "fold": [folds.get(annotation.frame_id, -1) for annotation in annotations],
             **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
+            "revision": [annotation.revision for annotation in annotations],
         }
     )
 
@@ -189,8 +188,10 @@ def frame_map(project: Project) -> pd.DataFrame:
         return {"points": _project(project, reduced), "outlier": far.score}
 
     layout = _kept(project.cache_dir / "embeddings" / "frame-map.npz", [f"{seconds} s", *keys], lay_out)
-    labels = Counter(a.frame_id for a in project.store.annotations(source=project.config.labels.working))
-    issues = Counter(s.issue.frame_id for s in project.store.issue_statuses(states=(IssueState.OPEN,)))
+    labels = Counter(
+        a.frame_id for a in project.store.annotations(source=project.config.labels.working, masks=False)
+    )
+    issues = Counter(frame_id for _, frame_id, _ in project.store.open_subjects())
     folds = _folds(project)
     covered = {
         entry.source: covered_frames(project, entry.source)

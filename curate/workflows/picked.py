@@ -84,9 +84,9 @@ def _send(project: Project, issues: Sequence[Issue]) -> Sent:
     with project.store.begin():
         subjects = {issue.annotation_id or issue.frame_id for issue in issues}
         waiting = {
-            status.issue.annotation_id or status.issue.frame_id
-            for status in project.store.issue_statuses(states=(IssueState.OPEN,))
-            if status.issue.annotation_id is not None or status.issue.type is IssueType.BAD_FRAME
+            label or frame
+            for label, frame, kind in project.store.open_subjects()
+            if label is not None or kind is IssueType.BAD_FRAME
         } & subjects
         fresh = [issue for issue in issues if (issue.annotation_id or issue.frame_id) not in waiting]
         project.store.upsert_issues(fresh, whole=False)

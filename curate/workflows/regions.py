@@ -156,7 +156,7 @@ def labels_left_out(project: Project, regions: Regions) -> Mapping[str, int]:
     )
     result = {}
     for source in (project.config.labels.working, GOLD_SOURCE):
-        annotations = project.store.annotations(source=source)
+        annotations = project.store.annotations(source=source, masks=False)
         boxes = np.array([annotation.bbox_xyxy for annotation in annotations], float).reshape(-1, 4)
         result[source] = int(ignored_by_policy(boxes, np.zeros(len(boxes), bool), policy).sum())
     return result

@@ -82,7 +82,7 @@ def site_coverage(project: Project, *, reporter: Reporter | None = None) -> Site
     working = apply_policy(
         [
             annotation
-            for annotation in project.store.annotations(source=project.config.labels.working)
+            for annotation in project.store.annotations(source=project.config.labels.working, masks=False)
             if states.get(annotation.frame_id) == "labelled"
         ],
         project.config,

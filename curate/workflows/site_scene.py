@@ -131,7 +131,7 @@ def camera_health(project: Project) -> list[FrameNote]:
 def scene_sizes(project: Project) -> SceneSizes:
     """Working labels that count, and how large each is for its place."""
     source, classes = project.config.labels.working, project.config.classes
-    known = apply_policy(project.store.annotations(source=source), project.config)
+    known = apply_policy(project.store.annotations(source=source, masks=False), project.config)
     annotations = tuple(annotation for annotation in known if annotation.counts)
     boxes = np.array([annotation.bbox_xyxy for annotation in annotations], float).reshape(-1, 4)
     labels = np.array([classes.index(annotation.label) for annotation in annotations], np.int64)
@@ -146,7 +146,7 @@ def standing_places(project: Project) -> list[Place]:
     frames = {frame.id: frame for frame in working_frames(project, source=project.config.labels.working)}
     labels = [
         annotation
-        for annotation in project.store.annotations(source=project.config.labels.working)
+        for annotation in project.store.annotations(source=project.config.labels.working, masks=False)
         if annotation.frame_id in frames
     ]
     if not labels:
@@ -174,7 +174,7 @@ def ghost_places(project: Project, *, reporter: Reporter | None = None) -> list[
     frames = frames[:: max(1, -(-len(frames) // _MOST_FRAMES))]
     labels: dict[str, list[BoxTuple]] = defaultdict(list)
     for annotation in project.store.annotations(
-        source=project.config.labels.working, frame_ids=[frame.id for frame in frames]
+        source=project.config.labels.working, frame_ids=[frame.id for frame in frames], masks=False
     ):
         labels[annotation.frame_id].append(annotation.bbox_xyxy)
     rows: list[tuple[str, FloatArray, float, float, str]] = []

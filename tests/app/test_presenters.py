@@ -15,7 +15,14 @@ import pytest
 from crossguard_app.components.points import PointCloud, chosen_rows
 from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames
 from crossguard_app.presenters.layers import layer_choices
-from crossguard_app.presenters.maps import act_on, category_layer, crop_cards, crop_cloud, undo_all
+from crossguard_app.presenters.maps import (
+    act_on,
+    category_layer,
+    chosen_labels,
+    crop_cards,
+    crop_cloud,
+    undo_all,
+)
 from crossguard_app.presenters.overview import recent_decisions, stages, type_rows
 from crossguard_app.presenters.queue import WINDOW, queue_data
 from crossguard_app.presenters.queue_filter import QueueFilter
@@ -129,6 +136,7 @@ def points(project) -> pd.DataFrame:
             "issue_type": ["outlier" if index % 2 else "" for index in range(len(labels))],
             "source": ["ann" if index == 3 else "cheap" for index in range(len(labels))],
             "fold": [-1 if index == 0 else index % 2 for index in range(len(labels))],
+            "revision": [label.revision for label in labels],
             "score": [float("nan")] + [0.5] * (len(labels) - 1),
             **{side: [box[at] for box in boxes] for at, side in enumerate(("x1", "y1", "x2", "y2"))},
         }
@@ -165,6 +173,14 @@ def test_what_the_browser_chose_comes_as_bits_of_these_points_only() -> None:
     ):
         assert len(chosen_rows(wrong, "t", 10)) == 0
     assert len(chosen_rows({"token": "t", "bits": bits}, "t", 300)) == 0
+
+
+def test_chosen_rows_are_labels_without_asking_the_database(sample) -> None:
+    known = {a.id: a for a in sample.project.store.annotations(source="cheap", masks=False)}
+    found = chosen_labels(points(sample.project), np.array([0, 17, 5]), "cheap")
+    assert len(found) == 3
+    assert [known[label.id] for label in found] == found
+    assert [label.label for label in found] == sorted(label.label for label in found)
 
 
 def test_a_legend_of_many_names_has_wide_codes() -> None:

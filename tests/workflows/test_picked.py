@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from curate.annotations import Annotation, Decision, DecisionKind, Frame, IssueState, IssueType
+from curate.annotations import (
+    Annotation,
+    Decision,
+    DecisionKind,
+    Frame,
+    IssueState,
+    IssueType,
+    Polygon,
+    replace,
+)
 from curate.errors import NotFoundError
 from curate.review import decide
 from curate.workflows.picked import (
@@ -78,3 +87,27 @@ def test_all_or_none_are_sent(project: Project) -> None:
     with pytest.raises(NotFoundError):
         send_labels(project, [labels[0], stranger], "ann")
     assert open_issues(project) == {}
+
+
+def test_what_is_open_is_told_without_reading_the_issues(project: Project) -> None:
+    labels = project.store.annotations(source="cheap")
+    sent = send_labels(project, labels[:2], "ann")
+    whole = send_frames(project, project.store.frames()[2:], "ann")
+    take_from_queue(project, sent.issues[:1])
+    assert sorted(project.store.open_subjects(), key=str) == sorted(
+        [
+            (project.store.issue(sent.issues[1]).annotation_id, labels[1].frame_id, IssueType.OUTLIER),
+            (None, project.store.issue(whole.issues[0]).frame_id, IssueType.BAD_FRAME),
+        ],
+        key=str,
+    )
+
+
+def test_labels_without_their_masks(project: Project) -> None:
+    outline = Polygon(((1.0, 1.0), (9.0, 1.0), (9.0, 9.0)))
+    frame_id = project.store.frames()[0].id
+    drawn = Annotation("drawn", frame_id, "person", (1, 1, 9, 9), mask=(outline,), source="cheap")
+    project.store.add_annotations([drawn], "import")
+    plain = project.store.annotations(source="cheap", masks=False)
+    assert [replace(a, mask=None) for a in project.store.annotations(source="cheap")] == plain
+    assert project.store.annotation("drawn").mask == (outline,)

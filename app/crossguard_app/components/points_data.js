@@ -1,6 +1,12 @@
 // The points of a map as typed arrays: decoding, colours, who is under the pointer, who is inside a loop.
 
-const bytes = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+function bytes(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const plain = atob(text);
+  const found = new Uint8Array(plain.length);
+  for (let i = 0; i < plain.length; i += 1) found[i] = plain.charCodeAt(i);
+  return found;
+}
 
 export function decode(kind, text) {
   return new kind(bytes(text).buffer);

@@ -17,7 +17,7 @@ from crossguard_app.presenters.wording import TITLES
 from crossguard_app.resources import image_url
 from curate.annotations import Annotation, Decision, DecisionKind, Frame, IssueType
 from curate.review import decide
-from curate.types import BoxTuple
+from curate.types import BoxTuple, IntArray
 from curate.workflows.maps import similar_crops
 from curate.workflows.progress import Quiet, Reporter
 from curate.workflows.project import Project
@@ -28,6 +28,7 @@ __all__ = [
     "act_on",
     "alike_crop_cards",
     "category_layer",
+    "chosen_labels",
     "cloud_token",
     "crop_cards",
     "crop_cloud",
@@ -68,6 +69,16 @@ def crop_cloud(project: Project, points: pd.DataFrame) -> PointCloud:
         noun="label",
         hover=hover_pictures(project, points["frame_id"], boxes),
     )
+
+
+def chosen_labels(points: pd.DataFrame, rows: IntArray, source: str) -> list[Annotation]:
+    """The labels behind rows of the map, without their masks, by class and frame: no database is asked."""
+    columns = ("annotation_id", "frame_id", "label", "x1", "y1", "x2", "y2", "revision")
+    part = points.iloc[rows][list(columns)].sort_values(["label", "frame_id", "annotation_id"])
+    return [
+        Annotation(str(key), str(frame), str(label), (x1, y1, x2, y2), source=source, revision=int(revision))
+        for key, frame, label, x1, y1, x2, y2, revision in part.itertuples(index=False, name=None)
+    ]
 
 
 def cloud_token(ids: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from crossguard_app.components.gallery import Card
-from crossguard_app.presenters.maps import act_on, alike_crop_cards, crop_cards, crop_cloud
+from crossguard_app.presenters.maps import act_on, alike_crop_cards, chosen_labels, crop_cards, crop_cloud
 from crossguard_app.resources import current_project
 from crossguard_app.state import reviewer
 from crossguard_app.views.map_parts import (
@@ -27,6 +27,7 @@ from crossguard_app.views.map_parts import (
 from crossguard_app.views.parts import hint_panel
 from crossguard_app.views.working import computed
 from curate.annotations import Annotation, DecisionKind
+from curate.types import IntArray
 from curate.workflows.embedding_store import Embedded
 from curate.workflows.picked import send_labels
 from curate.workflows.project import Project
@@ -55,12 +56,12 @@ def crops_part(project: Project) -> bool:
         rows = chart("crop-map", cloud, version)
     with right, st.container(key="map-panel"):
         report()
-        _panel(project, points["annotation_id"].iloc[rows].tolist(), points)
+        _panel(project, rows, points)
     return True
 
 
-def _panel(project: Project, ids: list[str], points: pd.DataFrame) -> None:
-    if not ids:
+def _panel(project: Project, rows: IntArray, points: pd.DataFrame) -> None:
+    if not len(rows):
         flagged = int((points["issue_type"] != "").sum())
         hint_panel(
             "Nothing chosen",
@@ -72,14 +73,8 @@ def _panel(project: Project, ids: list[str], points: pd.DataFrame) -> None:
             ],
         )
         return
-    wanted = set(ids)
-    source = project.config.labels.working
-    found = {
-        a.id: a
-        for a in project.store.annotations(source=source, frame_ids=_frames(points, wanted))
-        if a.id in wanted
-    }
-    ordered = sorted(found, key=lambda key: (found[key].label, found[key].frame_id, key))
+    found = {a.id: a for a in chosen_labels(points, rows, project.config.labels.working)}
+    ordered = list(found)
     head = st.container()
 
     def cards(part: Sequence[str]) -> list[Card]:
@@ -92,10 +87,6 @@ def _panel(project: Project, ids: list[str], points: pd.DataFrame) -> None:
         _actions(project, [found[key] for key in ordered if key in kept], len(ordered))
     if len(kept) == 1:
         alike("map-alike", alike_crop_cards(project, kept.pop(), ALIKE), "walk", size=110)
-
-
-def _frames(points: pd.DataFrame, wanted: set[str]) -> list[str]:
-    return sorted(set(points.loc[points["annotation_id"].isin(wanted), "frame_id"]))
 
 
 def _actions(project: Project, chosen: list[Annotation], total: int) -> None:
