@@ -31,20 +31,22 @@ _ARGUMENTS = [
 ]
 _RECORDER = """
 (() => {
-  const log = (window.benchLog = { keys: [], items: [], clicks: [] });
+  const log = (window.benchLog = { keys: [], items: [], clicks: [], masks: [] });
+  const lists = { "crossguard-item": log.items, "crossguard-mask": log.masks };
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
       if (entry.name === "keydown") log.keys.push([entry.startTime, entry.duration]);
     }
   }).observe({ type: "event", durationThreshold: 16, buffered: true });
+  window.addEventListener("pointerup", (event) => (log.released = event.timeStamp), true);
   window.addEventListener("click", (event) => log.clicks.push(event.timeStamp), true);
   const mark = performance.mark.bind(performance);
   performance.mark = (name, options) => {
-    if (name === "crossguard-item") {
+    if (lists[name]) {
       const at = performance.now();
       requestAnimationFrame(() => {
         const channel = new MessageChannel();
-        channel.port1.onmessage = () => log.items.push([options.detail, at, performance.now()]);
+        channel.port1.onmessage = () => lists[name].push([options.detail, at, performance.now()]);
         channel.port2.postMessage(0);
       });
     }

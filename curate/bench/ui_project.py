@@ -19,12 +19,12 @@ from curate.annotations import (
     ProposalKind,
     replace,
 )
-from curate.synth import SceneConfig, render_scene
+from curate.synth import SceneConfig, SyntheticScene, render_scene
 from curate.types import BoxTuple
 from curate.workflows.ingest import ingest
 from curate.workflows.project import Project
 
-__all__ = ["SIZE", "crowded_project", "queue_project"]
+__all__ = ["SIZE", "crowded_project", "place_of", "queue_project", "walkers"]
 
 SIZE = (1280, 720)
 _PICTURES = 48
@@ -73,13 +73,25 @@ def crowded_project(folder: Path, shapes: tuple[int, ...]) -> tuple[Project, dic
     return project, frames
 
 
+def walkers(frame: Frame) -> list[tuple[float, float]]:
+    """Middles of the people on one of the 48 pictures, in its pixels."""
+    index = int(frame.name.removesuffix(".jpg").rpartition("_")[2])
+    found = _street().annotations_of(index, frame.id)
+    boxes = [label.bbox_xyxy for label in found if label.label == "person" and not label.ignore]
+    return [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in boxes]
+
+
+def _street() -> SyntheticScene:
+    return render_scene(SceneConfig(seed=7, frames=_PICTURES, size=SIZE, persons=6, cars=2))
+
+
 def _project(folder: Path) -> Project:
     if (folder / "site.yaml").is_file():
         return Project.open(folder)
     project = Project.create(folder, ["person", "car"])
     images = folder.parent / f"{folder.name}-images"
     images.mkdir(exist_ok=True)
-    scene = render_scene(SceneConfig(seed=7, frames=_PICTURES, size=SIZE, persons=6, cars=2))
+    scene = _street()
     for index, pixels in enumerate(scene.frames):
         Image.fromarray(pixels).save(images / f"street_{index:04d}.jpg", quality=_JPEG_QUALITY)
     ingest(project, [images])
@@ -101,6 +113,12 @@ def _frames(project: Project, wanted: int) -> list[Frame]:
     ]
     project.store.add_frames(more)
     return [*pictures, *more][:wanted]
+
+
+def place_of(at: int, count: int) -> tuple[float, float]:
+    """Middle of one of so many shapes of a crowded frame."""
+    x1, y1, x2, y2 = _box(at, count)
+    return (x1 + x2) / 2, (y1 + y2) / 2
 
 
 def _box(at: int, count: int) -> BoxTuple:

@@ -5,6 +5,7 @@ import { randomId } from "./dom.js";
 import { difference, reduce } from "./reduce.js";
 
 const LOCAL = ["restore", "restoreExcluded", "proposal", "target", "text", "closes", "group_id"];
+const DELIVERY = 100; // operations sent at a time
 const KEEP_FRAMES = 200;
 
 const wire = (operation) =>
@@ -46,8 +47,12 @@ export class Session {
     }
   }
 
+  // The oldest operations that wait, never a part of a batch: after an outage there may be thousands.
   outbox() {
-    return { client: this.client, operations: this.pending.map(wire) };
+    let end = Math.min(DELIVERY, this.pending.length);
+    const { batch } = this.pending[end - 1] ?? {};
+    while (batch && this.pending[end]?.batch === batch) end += 1;
+    return { client: this.client, operations: this.pending.slice(0, end).map(wire) };
   }
 
   // The server's word: frames as stored after it applied everything up to `ack`.

@@ -47,8 +47,9 @@ export class Sync {
     this.more = Boolean(this.flying && now - this.flying.at < AGAIN_MS);
     if (this.more || !this.bench.send) return;
     this.sentAt = now;
-    this.flying = { number: this.bench.session.number, at: now };
-    this.bench.send({ ...this.bench.session.outbox(), at: this.bench.item?.key ?? null, attempt: ++this.attempt });
+    const outbox = this.bench.session.outbox();
+    this.flying = { number: outbox.operations.at(-1)?.n ?? 0, at: now };
+    this.bench.send({ ...outbox, at: this.bench.item?.key ?? null, attempt: ++this.attempt });
   }
 
   // Whether the server has heard the last delivery, or forgot us altogether (it was restarted).

@@ -75,8 +75,8 @@ class SyncResult:
 def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -> SyncResult:
     """Apply what is new in an outbox, in its order.
 
-    A refused operation is acknowledged with its reason; when the store itself fails (busy, disk full), it stops
-    there and nothing after it is acknowledged.
+    A refused operation is acknowledged with its reason; when the store itself fails (busy, disk full), nothing of
+    this delivery is saved or acknowledged.
 
     Args:
         project: The project.
@@ -94,15 +94,26 @@ def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -
     result = SyncResult(client)
     if not client:
         return result
+    known = 0
     try:
-        result.acknowledged = project.store.ack(client)
-        fresh = [operation for operation in operations if operation["n"] > result.acknowledged]
-        # What one action of the reviewer changed comes as neighbours of one batch: all of it or nothing.
-        for _, batch in groupby(fresh, key=lambda operation: operation.get("batch") or operation.get("n")):
-            _apply(project, reviewer, list(batch), result)
+        known = result.acknowledged = project.store.ack(client)
+        fresh = [operation for operation in operations if operation["n"] > known]
+        if fresh:
+            # One transaction, as one wait for the disk: a hundred decisions then cost little more than one.
+            with project.store.begin():
+                _apply_all(project, reviewer, fresh, result)
     except CurateError as error:
-        result.trouble = f"Not saved yet, it stays in this browser: {error}"
+        # Nothing of it was saved; what was refused on the way is looked at again.
+        return SyncResult(client, known, trouble=f"Not saved yet, it stays in this browser: {error}")
     return result
+
+
+def _apply_all(
+    project: Project, reviewer: str, fresh: Sequence[Mapping[str, Any]], result: SyncResult
+) -> None:
+    # What one action of the reviewer changed comes as neighbours of one batch: all of it or nothing.
+    for _, batch in groupby(fresh, key=lambda operation: operation.get("batch") or operation.get("n")):
+        _apply(project, reviewer, list(batch), result)
 
 
 def _checked(outbox: Any) -> list[Mapping[str, Any]] | None:
