@@ -10,6 +10,12 @@ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/n
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null && exit 0
+    apt-get update -qq || true
+    left=()
+    for package in "${missing[@]}"; do  # one by one: not every distribution has each of them
+        apt-get install -y -qq --no-install-recommends "$package" >/dev/null || left+=("$package")
+    done
+    [ ${#left[@]} -eq 0 ] && exit 0
+    missing=("${left[@]}")
 fi
 echo "not installed: ${missing[*]}; the tests that need them will be skipped" >&2

@@ -31,13 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["MEDIA_TYPES", "WIDTHS", "app_routes", "asset_url", "assets_digest"]
 
 COMPONENTS = Path(__file__).parent / "components"
-MEDIA_TYPES = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".bmp": "image/bmp",
-}
+MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "BMP": "image/bmp"}
 """What is served as it is; other image files are sent as JPEG."""
 WIDTHS = frozenset({0, 160, 240, 320, 480, 640, 960})
 _FOREVER = "private, max-age=31536000, immutable"
@@ -107,19 +101,33 @@ def _answer(project: Project, frame_id: str, width: int, crop: str) -> Response:
     path = confined(project.frames_dir, project.store.frame(frame_id).path)
     if path is None:
         return PlainTextResponse("the picture's file is missing", 404, headers=_SAFE)
-    headers = _SAFE | {"Cache-Control": _WHILE_SIGNED}
-    media_type = MEDIA_TYPES.get(path.suffix.lower())
-    if media_type and not width and not crop:
-        return FileResponse(path, media_type=media_type, headers=headers)
     if width not in WIDTHS:
         return PlainTextResponse("no such size", 404, headers=_SAFE)
-    left, top, right, bottom = (int(side) for side in crop.split(",")) if crop else (0, 0, 0, 0)
-    box = (left, top, right, bottom) if crop else None
+    headers = _SAFE | {"Cache-Control": _WHILE_SIGNED}
+    max_pixels = project.config.frames.max_pixels
     try:
-        content = _render(path, width, box, project.config.frames.max_pixels)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        kind = _kind(path, path.stat().st_mtime_ns, max_pixels)
+        if kind is not None and not width and not crop:
+            return FileResponse(path, media_type=kind, headers=headers)
+        left, top, right, bottom = (int(side) for side in crop.split(",")) if crop else (0, 0, 0, 0)
+        content = _render(path, width, (left, top, right, bottom) if crop else None)
+    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return PlainTextResponse(f"the picture cannot be read: {error}", 422, headers=_SAFE)
     return Response(content, media_type="image/jpeg", headers=headers)
+
+
+@lru_cache(maxsize=4096)
+def _kind(path: Path, _when: int, max_pixels: int) -> str | None:
+    """What a file is by its first bytes, whatever its name says; None when it has to be sent as JPEG.
+
+    Raises:
+        OSError: It is no picture (an SVG is none).
+        ValueError: It is too large for a browser to be handed it.
+    """
+    with Image.open(path) as image:
+        if image.width * image.height > max_pixels:
+            raise ValueError(f"{image.width} x {image.height} are more than {max_pixels:,} pixels")
+        return MEDIA_TYPES.get(image.format or "")
 
 
 def confined(folder: Path, name: str) -> Path | None:
@@ -129,10 +137,8 @@ def confined(folder: Path, name: str) -> Path | None:
     return path if path.is_relative_to(root) and path.is_file() else None
 
 
-def _render(path: Path, width: int, box: tuple[int, int, int, int] | None, max_pixels: int) -> bytes:
+def _render(path: Path, width: int, box: tuple[int, int, int, int] | None) -> bytes:
     with Image.open(path) as image:
-        if image.width * image.height > max_pixels:
-            raise ValueError(f"more than {max_pixels} pixels")
         if box is None and width:
             # Lets the JPEG decoder halve the picture while it reads: far faster for thumbnails.
             image.draft("RGB", (width, width * image.height // image.width))

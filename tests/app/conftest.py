@@ -272,6 +272,26 @@ class Server:
             self._process.wait(30)
 
 
+@contextmanager
+def running_server(root: Path, log: Path) -> Iterator[Server]:
+    running = Server(root, log)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def server_of():
+    """A server for another project: `with server_of(root, log) as server`."""
+    return running_server
+
+
+@pytest.fixture(scope="session", name="opened_page")
+def opened_page_fixture():
+    """A fresh page of a browser: `with opened_page(chromium) as page`."""
+    return opened_page
+
+
 @pytest.fixture
 def server(sample: Sample, tmp_path: Path) -> Iterator[Server]:
     running = Server(sample.project.root, tmp_path / "server.log")

@@ -67,10 +67,32 @@ def test_an_unknown_frame_and_a_file_that_is_no_picture(sample, get) -> None:
     project = sample.project
     frame = project.store.frames()[0]
     assert get(image_url(project, replace(frame, id="0" * 32)))[0] == 404
-    project.frame_path(frame).write_bytes(b"<svg onload='alert(1)'/>")
+    project.frame_path(frame).write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
+    for width in (0, 160):
+        status, headers, body = get(image_url(project, frame, width=width))
+        assert (status, headers["content-type"].split(";")[0]) == (422, "text/plain")
+        assert headers["x-content-type-options"] == "nosniff"
+        assert b"svg" not in body
+
+
+def test_a_file_is_served_as_what_it_is(sample, get) -> None:
+    project = sample.project
+    frame = project.store.frames()[0]
+    buffer = io.BytesIO()
+    Image.new("RGB", (320, 240)).save(buffer, "PNG")
+    project.frame_path(frame).write_bytes(buffer.getvalue())  # its name still ends in .jpg
     status, headers, _ = get(image_url(project, frame))
-    assert (status, headers["content-type"]) == (200, "image/jpeg")  # nosniff: no browser runs it
-    assert get(image_url(project, frame, width=160))[0] == 422
+    assert (status, headers["content-type"]) == (200, "image/png")
+
+
+def test_a_picture_that_no_browser_should_be_handed(sample, get) -> None:
+    project = sample.project
+    frame = project.store.frames()[0]
+    Image.new("L", (10_000, 10_000)).save(project.frame_path(frame), "JPEG", quality=1)
+    for width in (0, 160):
+        status, _, body = get(image_url(project, frame, width=width))
+        assert status == 422
+        assert b"pixels" in body
 
 
 def test_modules_are_served_by_name_only(get) -> None:
