@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 
+import psutil
 import pytest
 
 from curate.annotations import DecisionKind, IssueState
@@ -32,7 +34,7 @@ def drag(page, locator, dx: float, dy: float) -> None:
     page.mouse.up()
 
 
-def test_review_retrain_compare(page, server, sample) -> None:
+def test_review_retrain_compare(page, server, sample, chromium, opened_page) -> None:
     store, issues = sample.project.store, sample.issues
     page.goto(f"{server.url}/queue")
     on_item(page, issues[0].id)
@@ -83,14 +85,26 @@ def test_review_retrain_compare(page, server, sample) -> None:
     assert not store.frame(issues[4].frame_id).excluded
     assert store.issue(issues[4].id).state is IssueState.OPEN
 
-    # Retrain: it goes on through a reload of the page; then the comparison is there.
+    # Retrain: it goes on through a reload of the page and a killed server; then the comparison is there.
     page.get_by_role("link", name="Train and compare").click()
     page.get_by_role("button", name="Retrain and compare").click()
     page.get_by_text(re.compile("^Retrain: ")).first.wait_for()
     page.reload()
+    page.get_by_text(re.compile("^Retrain: ")).first.wait_for()
+    while (job := store.jobs(kinds=["retrain"])[0]).pid is None:
+        time.sleep(0.1)
+    server.stop(kill=True)
+    assert psutil.pid_exists(job.pid)
+    server.start()
+    restarted = time.time()
+    with opened_page(chromium) as another:
+        another.goto(f"{server.url}/train")
+        another.get_by_text(re.compile("^Retrain: ")).first.wait_for()
     page.locator(".st-key-verdict").wait_for(timeout=TRAINING_MS)
     page.get_by_text(re.compile("95 % interval")).first.wait_for()
     page.get_by_role("tab", name="Overall").wait_for()
     jobs = store.jobs(kinds=["retrain"])
     assert [job.state for job in jobs] == [JobState.DONE], jobs[0].error
+    assert jobs[0].pid == job.pid, "the same worker, not a second one"
+    assert jobs[0].finished_at > restarted
     assert len(store.versions()) == 1
