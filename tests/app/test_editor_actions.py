@@ -236,6 +236,9 @@ def test_the_view(editor) -> None:
     editor.page.locator('[data-light="contrast"]').fill("0.8")
     assert slot.evaluate("n => n.style.filter") == "brightness(1.5) contrast(0.8)"
     editor.page.locator('[data-action="plainLight"]').click()
+    editor.page.locator('[data-light="contrast"]').focus()
+    editor.press("Escape")
+    editor.page.locator('[data-light="contrast"]').wait_for(state="hidden")
     editor.press(">", "{")
     assert slot.evaluate("n => n.style.filter") == "brightness(1.15) contrast(0.85)"
     editor.press("<", "}")
@@ -288,6 +291,9 @@ def test_keys_can_be_changed_and_stay_changed(editor) -> None:
     pressed = editor.page.locator('.rail [data-action="box"][aria-pressed="true"]')
     editor.press("F1")
     editor.page.get_by_role("dialog", name="Keys").wait_for()
+    editor.press("Shift+Tab", "Tab", "Tab")  # Tab goes round inside
+    inside = editor.page.locator('[role="dialog"] :focus')
+    assert inside.count() == 1
     editor.page.locator('[data-key="box"]').click()
     editor.press("k")
     editor.page.get_by_text("was taken from").wait_for()

@@ -21,7 +21,7 @@ export function commands(bench) {
     previousObject: () => bench.cycle(-1),
     undo: () => bench.undo(),
     redo: () => bench.redo(),
-    cancel: () => bench.queue.cancel() || tools.cancel() || bench.select(null),
+    cancel: () => bench.toolbar.closePopover() || bench.queue.cancel() || tools.cancel() || bench.select(null),
     select: () => tools.use("select"),
     repeat: () => tools.use(tools.last),
     outline: () => outline(bench),

@@ -68,6 +68,14 @@ export class Help {
     this.draw();
   }
 
+  // Tab stays inside the dialog.
+  turn(direction) {
+    const stops = [...this.root.querySelectorAll("button:not(:disabled)")];
+    const at = stops.indexOf(this.root.getRootNode().activeElement);
+    stops[(at + direction + stops.length) % stops.length].focus();
+    return true;
+  }
+
   restore() {
     this.bench.bindings.reset();
     this.finish("All keys are as they were.");
@@ -83,6 +91,7 @@ export class Help {
 
   // Every key while the overlay is open comes here; true when it was meant for it.
   key(event) {
+    if (event.key === "Tab" && !this.changing) return this.turn(event.shiftKey ? -1 : 1);
     if (!this.changing) {
       if (!["escape", ...this.bench.bindings.keysOf("help")].includes(combination(event))) return false;
       this.bench.help();

@@ -6,8 +6,13 @@ import { isStolen } from "./keys.js";
 const TYPING = new Set(["TEXTAREA", "SELECT"]);
 const NO_TEXT = new Set(["checkbox", "radio", "button"]);
 
-const isTyping = (node) => TYPING.has(node.tagName) || node.isContentEditable
-  || (node.tagName === "INPUT" && !NO_TEXT.has(node.type));
+const SLIDES = /^(Arrow|Home|End|Page)/;
+
+// Whether the key belongs to the field that has the focus; a slider takes only what moves it.
+function isTyping(node, event) {
+  if (node.tagName === "INPUT" && node.type === "range") return SLIDES.test(event.key);
+  return TYPING.has(node.tagName) || node.isContentEditable || (node.tagName === "INPUT" && !NO_TEXT.has(node.type));
+}
 
 export function bindKeys(bench) {
   const handle = (event) => {
@@ -24,7 +29,7 @@ export function bindKeys(bench) {
     }
     // A button or a box to tick that was reached with Tab is pressed with Space or Enter, as everywhere.
     const onControl = ["BUTTON", "SUMMARY", "INPUT"].includes(source.tagName);
-    if (isTyping(source) || (onControl && [" ", "Enter"].includes(event.key) && !event.ctrlKey)) return;
+    if (isTyping(source, event) || (onControl && [" ", "Enter"].includes(event.key) && !event.ctrlKey)) return;
     if (bench.overlay) {
       if (event.key !== "Tab") taken();
       return;

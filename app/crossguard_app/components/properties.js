@@ -19,6 +19,7 @@ export function properties(bench) {
     "data-action": "ahead", onchange: (event) => {
       edits.ahead = Math.min(10, Math.max(1, Math.round(Number(event.target.value)) || 1));
       bench.panel.draw();
+      bench.toolbar.toStage();
     } });
   return h("details", { class: "fold", open: bench.panel.isOpen("label"), ontoggle: (event) => bench.panel.folded("label", event) },
     h("summary", {}, selected ? `Selected: ${selected.label}` : "Nothing selected",

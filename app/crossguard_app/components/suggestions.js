@@ -11,9 +11,13 @@ export class Suggestions {
       onclick: (event) => bench.panel.press(event, command) });
     this.show = h("input", { type: "checkbox", "data-action": "layer", onchange: () => layers.toggle() });
     this.choice = h("select", { "aria-label": "Suggestions of", "data-action": "layer-choice",
-      onchange: (event) => layers.change({ key: event.target.value, shown: true }) });
+      onchange: (event) => {
+        layers.change({ key: event.target.value, shown: true });
+        bench.toolbar.toStage();
+      } });
     this.slider = h("input", { type: "range", min: 0.05, max: 0.95, step: 0.05, "aria-label": "Least confidence",
-      "data-action": "confidence", oninput: (event) => layers.threshold(Number(event.target.value)) });
+      "data-action": "confidence", oninput: (event) => layers.threshold(Number(event.target.value)),
+      onpointerup: () => bench.toolbar.toStage() });
     this.value = h("output", {});
     this.one = act("Accept", "accept");
     this.all = act("Accept all", "acceptAll");

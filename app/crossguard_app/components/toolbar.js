@@ -13,7 +13,7 @@ export class Toolbar {
     this.message = h("div", { class: "message", role: "status", "aria-live": "polite" });
     this.status = h("div", { class: "status", role: "status", "data-testid": "saved-state" });
     this.sliders = ["brightness", "contrast"].map((name) => h("input", { type: "range", min: 0.3, max: 3, step: 0.05,
-      value: 1, "data-light": name, oninput: (event) => bench.light.set(name, Number(event.target.value)) }));
+      value: 1, "data-light": name, oninput: (event) => bench.light.set(name, Number(event.target.value)), onpointerup: () => this.toStage() }));
     const [brightness, contrast] = this.sliders;
     this.popover = h("div", { class: "popover", hidden: true },
       h("label", {}, "Brightness", brightness), h("label", {}, "Contrast", contrast),
@@ -65,7 +65,11 @@ export class Toolbar {
 
   // After a click with the mouse the keys go to the stage again.
   back(event) {
-    if (event.detail > 0) this.bench.canvas.root.focus({ preventScroll: true });
+    if (event.detail > 0) this.toStage();
+  }
+
+  toStage() {
+    this.bench.canvas.root.focus({ preventScroll: true });
   }
 
   draw() {

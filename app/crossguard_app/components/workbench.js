@@ -71,6 +71,10 @@ export class Workbench {
   // ---- what Python says -------------------------------------------------------------------------------------
 
   receive(data) {
+    if (data.reviewer !== this.data.reviewer) {
+      this.bindings = new Bindings(data.reviewer);
+      this.toolbar.relabel();
+    }
     this.data = data;
     this.session.receive(data.frames, data.acks);
     this.session.refuse(data.refused.map((entry) => entry.id));
