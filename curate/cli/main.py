@@ -22,6 +22,7 @@ from curate.cli import (
     labels_cmd,
     predict_cmd,
     project_cmd,
+    purge_cmd,
     review_cmd,
     scan_cmd,
     train_cmd,
@@ -78,6 +79,7 @@ for module in (
     bench_cmd,
     db_cmd,
     users_cmd,
+    purge_cmd,
     work_cmd,
 ):
     module.register(app)

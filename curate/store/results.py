@@ -52,6 +52,11 @@ class ResultStore(StoreBase):
                 found.update(connection.execute(query.where(table.c.key.in_(chunk))).scalars())
         return found
 
+    def forget_files(self) -> None:
+        """Forget every artifact that has a file; the files stay."""
+        with self.begin() as connection:
+            connection.execute(sa.delete(schema.artifacts).where(schema.artifacts.c.path != ""))
+
     def artifact_files(self) -> Iterator[Artifact]:
         """Every artifact that has a file."""
         table = schema.artifacts

@@ -15,6 +15,7 @@ from curate.store.jobs import JobStore
 from curate.store.labels import LabelStore
 from curate.store.leases import LeaseStore
 from curate.store.migrate import HEAD, migrate, stored_revision
+from curate.store.purge import PurgeStore
 from curate.store.results import ResultStore
 from curate.store.users import UserStore
 
@@ -32,6 +33,7 @@ class Store(
     LeaseStore,
     BackupStore,
     CheckStore,
+    PurgeStore,
 ):
     """The database of a project. Threads may share one; each uses a connection of its own.
 

@@ -255,7 +255,7 @@ def get_version(store: Store, version_id: str) -> Version:
 
 
 def load_version_annotations(store: Store, version: Version, split: str | None = None) -> list[Annotation]:
-    """The labels of a version exactly as they were, by frame id and label id.
+    """The labels of a version exactly as they were, by frame id and label id; purged ones are left out.
 
     Args:
         store: The store.
@@ -265,17 +265,17 @@ def load_version_annotations(store: Store, version: Version, split: str | None =
     Raises:
         NotFoundError: The store does not hold a revision of the version.
     """
-    labels = store.exact_revisions(version.manifest.annotations)
+    labels = store.exact_revisions(_without_purged(store, version.manifest.annotations))
     if split is None:
         return labels
     return [label for label in labels if version.manifest.splits[label.frame_id] == split]
 
 
 def diff_versions(store: Store, before: Version, after: Version) -> VersionDiff:
-    """What changed between two versions; the labels of both must be in the store."""
+    """What changed between two versions; of purged labels nothing is known but that they were there."""
     revisions_before, revisions_after = _differing(before.manifest, after.manifest)
-    was = {label.id: label for label in store.exact_revisions(revisions_before)}
-    now = {label.id: label for label in store.exact_revisions(revisions_after)}
+    was = {label.id: label for label in store.exact_revisions(_without_purged(store, revisions_before))}
+    now = {label.id: label for label in store.exact_revisions(_without_purged(store, revisions_after))}
     changes = sorted(
         (
             LabelChange(
@@ -307,6 +307,11 @@ def diff_versions(store: Store, before: Version, after: Version) -> VersionDiff:
         classes_changed=before.manifest.classes != after.manifest.classes,
         policy_changed=before.manifest.policy_hash != after.manifest.policy_hash,
     )
+
+
+def _without_purged(store: Store, wanted: Mapping[str, int]) -> Mapping[str, int]:
+    gone = store.tombstones("label")
+    return {key: number for key, number in wanted.items() if key not in gone} if gone else wanted
 
 
 def _differing(before: Manifest, after: Manifest) -> tuple[dict[str, int], dict[str, int]]:

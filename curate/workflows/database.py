@@ -92,7 +92,7 @@ def check(
         findings += _check_version(project, record.id, hashes, repair, repaired)
         versions += 1
     findings += [*_check_gold(project), *_check_runs(project), *_check_backups(project, hashes)]
-    findings += _check_artifacts(project)
+    findings += [*_check_artifacts(project), *_check_purged(project)]
     findings += _check_leftovers(project, repair, repaired)
     progress.update(1.0, f"{len(findings)} findings")
     return CheckReport(tuple(findings), frames, versions, tuple(repaired))
@@ -216,6 +216,16 @@ def _check_backups(project: Project, hashes: bool) -> Iterator[Finding]:
             )
         elif hashes and file_digest(file) != digest:
             yield Finding("file_hash", f"backup {file.name}", "it was changed after it was written")
+
+
+def _check_purged(project: Project) -> Iterator[Finding]:
+    """A purge that was interrupted."""
+    for frame_id in sorted(project.store.tombstones("frame")):
+        for path in (project.frames_dir / frame_id[:2]).glob(f"{frame_id}.*"):
+            hint = "any `curate purge` finishes it; or delete the file"
+            yield Finding(
+                "purged", f"frame {frame_id}", f"it was purged, but its picture is there: {path}", hint
+            )
 
 
 def _check_leftovers(project: Project, repair: bool, repaired: list[str]) -> Iterator[Finding]:

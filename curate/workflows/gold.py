@@ -159,7 +159,9 @@ def gold_content(project: Project, gold: GoldSet) -> GoldContent:
     """Frames and labels of a set; of a frozen one exactly the revisions that were frozen."""
     frames = project.store.frames(ids=list(gold.manifest["frames"]))
     if gold.state is GoldState.FROZEN:
-        annotations = project.store.exact_revisions(gold.manifest["labels"])
+        gone = project.store.tombstones("label")
+        wanted = {key: number for key, number in gold.manifest["labels"].items() if key not in gone}
+        annotations = project.store.exact_revisions(wanted)
     else:
         annotations = project.store.annotations(source=GOLD_SOURCE, frame_ids=list(gold.manifest["frames"]))
     return GoldContent(gold, tuple(frames), tuple(annotations))

@@ -64,6 +64,7 @@ def ingest(
     rejected: list[tuple[str, str, str]] = []
     batch: list[Frame] = []
     good: set[str] = set()
+    purged = project.store.tombstones("frame")
 
     def flush() -> None:
         nonlocal added, known
@@ -79,6 +80,9 @@ def ingest(
             if isinstance(item, Rejected):
                 project.store.quarantine(item.source, item.item, item.reason)
                 rejected.append((item.source, item.item, item.reason))
+                continue
+            if hashlib.sha256(item.data).hexdigest()[:32] in purged:
+                rejected.append((item.source, item.name, "it was purged and stays so"))
                 continue
             batch.append(_store(project, item, camera or project.config.camera))
             if len(batch) >= _BATCH:

@@ -228,7 +228,7 @@ def _train(
 def _samples(project: Project, version: Version) -> list[TrainingSample]:
     frame_ids = list(version.manifest.splits)
     frames = project.store.frames(ids=frame_ids)
-    if len(frames) != len(frame_ids):
+    if len(frames) != len(set(frame_ids) - project.store.tombstones("frame")):
         raise DataError(
             f"{len(frame_ids) - len(frames)} frames of the version are not in the project",
             item=f"version {version.id}",
