@@ -14,6 +14,7 @@ from curate.errors import DataError
 from curate.files import write_atomically
 from curate.formats._carry import CARRY_KEY, carried, carried_json, written_box
 from curate.formats._masks import single_ring
+from curate.formats._values import is_id_number
 from curate.formats._xml import add_text, is_xml_text, points_text, value_text, xml_bytes
 from curate.formats.labelset import LabelExport
 from curate.formats.lookup import FrameLookup
@@ -121,18 +122,18 @@ def _step(order: list[int]) -> int:
 
 
 def _tracks(export: LabelExport, index_of: Mapping[str, int], clip: str) -> dict[str, dict[int, Annotation]]:
-    """Track id to write -> frame number -> label.
+    """Track number to write -> frame number -> label.
 
     CVAT's tracks have one class and one shape a frame: what does not fit into its own track, and every label
-    without one, becomes a track of its own.
+    without one, becomes a track of its own. Other programs take a track's id for a number: texts get a free one, and
+    the id itself goes along with the label.
     """
-    tracks: dict[str, dict[int, Annotation]] = {}
-    free = 0
-    taken = {own_track(label.track_id, clip) for label in export.annotations if label.track_id is not None}
+    tracks: dict[str | int, dict[int, Annotation]] = {}
+    lone = 0
     for label in sorted(export.annotations, key=lambda label: (index_of[label.frame_id], label.id)):
         index = index_of[label.frame_id]
         own = None if label.track_id is None else own_track(label.track_id, clip)
-        track = tracks.setdefault(own, {}) if own is not None and is_xml_text(own) else None
+        track = None if own is None else tracks.setdefault(own, {})
         if (
             track is not None
             and index not in track
@@ -140,11 +141,27 @@ def _tracks(export: LabelExport, index_of: Mapping[str, int], clip: str) -> dict
         ):
             track[index] = label
             continue
-        while f"lone-{free}" in taken:
-            free += 1
-        tracks[f"lone-{free}"] = {index: label}
-        free += 1
-    return {key: tracks[key] for key in sorted(tracks) if tracks[key]}
+        tracks[lone] = {index: label}
+        lone += 1
+    return _numbered({key: labels for key, labels in tracks.items() if labels})
+
+
+def _numbered(tracks: Mapping[str | int, dict[int, Annotation]]) -> dict[str, dict[int, Annotation]]:
+    """Tracks by number: their own where it is one (keys that are text), else the next free one."""
+    result = {key: labels for key, labels in tracks.items() if isinstance(key, str) and _is_number(key)}
+    free = 0
+    for key in sorted(
+        tracks, key=lambda key: (isinstance(key, int), key if isinstance(key, int) else 0, str(key))
+    ):
+        if not isinstance(key, str) or not _is_number(key):
+            while str(free) in result:
+                free += 1
+            result[str(free)] = tracks[key]
+    return dict(sorted(result.items(), key=lambda entry: int(entry[0])))
+
+
+def _is_number(track_id: str) -> bool:
+    return is_id_number(track_id) and not track_id.startswith("-")
 
 
 def _kind(label: Annotation) -> tuple[str, bool]:

@@ -141,7 +141,7 @@ def _flag(element: Element, key: str) -> bool:
 
 
 def write_voc(path: Path, export: LabelExport) -> None:
-    """Write Annotations/<name>.xml for every frame, and ImageSets/Main/default.txt. Corners are pixel edges from 0.
+    """Write Annotations/<name>.xml for every frame, ImageSets/Main/default.txt and labelmap.txt; edges from 0.
 
     Raises:
         DataError: Two frames share a file, or XML cannot hold a class name.
@@ -154,6 +154,10 @@ def write_voc(path: Path, export: LabelExport) -> None:
         files[f"Annotations/{targets[frame.id]}"] = xml_bytes(_file(frame, labels, export))
     stems = "".join(f"{target.removesuffix('.xml')}\n" for target in sorted(targets.values()))
     files["ImageSets/Main/default.txt"] = stems.encode()
+    if not any(":" in name for name in export.classes):
+        # By this file other programs learn of classes that are not VOC's own twenty.
+        rows_of_map = ["# label:color_rgb:parts:actions", *(f"{name}:::" for name in export.classes)]
+        files["labelmap.txt"] = "".join(f"{row}\n" for row in rows_of_map).encode()
     write_folder(path, files)
 
 
