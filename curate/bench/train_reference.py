@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -22,7 +23,7 @@ from curate.detectors.frames import Batch, Item, load_image
 from curate.detectors.learner import Learner
 from curate.detectors.letterbox import fit_canvas, letterbox
 
-__all__ = ["reference_pace"]
+__all__ = ["cpu_seconds", "reference_pace"]
 
 _WORKERS = min(
     4, os.cpu_count() or 1
@@ -71,8 +72,8 @@ def _collate(entries: list[tuple[torch.Tensor, Item]]) -> Batch:
 
 def reference_pace(
     learner: Learner, samples: Sequence[TrainingSample], config: TrainConfig, steps: int, warm_up: int
-) -> float:
-    """Images a second of the reference loop.
+) -> tuple[float, float]:
+    """Images a second of the reference loop, and seconds of CPU an image, its workers included.
 
     Args:
         learner: Network and losses, in the default memory layout.
@@ -95,17 +96,25 @@ def reference_pace(
     optimizer = torch.optim.SGD(parameters, lr=1e-5, momentum=0.9, weight_decay=1e-4)
     learner.model.train()
     batches = _epochs(loader)
-    started = 0.0
+    started = spent = 0.0
     for step in range(warm_up + steps):
         if step == warm_up:
-            started = time.perf_counter()
+            started, spent = time.perf_counter(), cpu_seconds()
         losses = learner.losses(next(batches), step)
         total = torch.stack(list(losses.values())).sum()
         float(total.item())
         optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return steps * config.batch_size / (time.perf_counter() - started)
+    images = steps * config.batch_size
+    return images / (time.perf_counter() - started), (cpu_seconds() - spent) / images
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and its living children."""
+    process = psutil.Process()
+    own = [process, *process.children(recursive=True)]
+    return sum(sum(entry.cpu_times()[:2]) for entry in own)
 
 
 def _epochs(loader: DataLoader[tuple[torch.Tensor, Item]]) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from curate.detectors import SiteDetector, TrainingStopped, train_detector
 from curate.detectors.frames import FrameCache
-from curate.detectors.learner import SiteLearner, autocast
+from curate.detectors.learner import SiteLearner, autocast, multiplies_bfloat16
 from curate.detectors.model import new_site_network
 from curate.detectors.trainer import Trainer
 from curate.errors import ConfigError, ModelError, TrainingError
@@ -149,10 +149,20 @@ def test_a_run_may_start_from_an_earlier_detector(scene, weights, tmp_path):
         )
 
 
-def test_precision_follows_the_hardware(scene, weights, tmp_path):
+@pytest.mark.parametrize("able", [False, True])
+def test_precision_follows_the_hardware(able, monkeypatch):
     cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: able, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    assert multiplies_bfloat16(cpu) == able
     with autocast("auto", cpu):
+        assert torch.is_autocast_enabled("cpu") == able
+    with autocast("float32", cpu):
         assert not torch.is_autocast_enabled("cpu")
+
+
+def test_precision_and_determinism_can_be_chosen(scene, weights, tmp_path):
+    cpu = torch.device("cpu")
     with autocast("bfloat16", cpu):
         assert torch.is_autocast_enabled("cpu")
     with pytest.raises(ConfigError, match="precision"):
