@@ -24,7 +24,7 @@ def test_synthetic_frames_hold_what_they_promise() -> None:
 
 
 def test_slope_is_the_exponent() -> None:
-    rows = [{"what": "boxes", "size": size, "seconds": 0.001 * size**1.5} for size in (10, 100, 1000)]
+    rows = [{"what": "boxes", "size": size, "cpu_seconds": 0.001 * size**1.5} for size in (10, 100, 1000)]
     assert slope(rows) == pytest.approx(1.5)
     assert slope(rows[:1]) is None
 
