@@ -25,6 +25,7 @@ from curate.workflows.files import read_json
 from curate.workflows.gold import frozen_gold
 from curate.workflows.policy import apply_policy
 from curate.workflows.predictions import read_detections
+from curate.workflows.progress import Quiet, Reporter
 from curate.workflows.project import Project
 from curate.workflows.site_coverage import place_grid
 
@@ -191,20 +192,26 @@ def place_results(project: Project, run: RunRecord) -> dict[str, SubsetResult]:
     return dict(result.slices)
 
 
-def version_quality(project: Project, judged: Sequence[JudgedRun]) -> list[VersionQuality]:
+def version_quality(
+    project: Project, judged: Sequence[JudgedRun], *, reporter: Reporter | None = None
+) -> list[VersionQuality]:
     """The dataset versions that were trained on, oldest first, with what changed in each against its parent.
 
     Args:
         project: The project.
         judged: From `judged_runs`.
+        reporter: Told how far it is.
     """
+    report = reporter or Quiet()
     by_version: dict[str, list[JudgedRun]] = {}
     for entry in judged:
         if entry.run.version_id is not None and entry.result is not None:
             by_version.setdefault(entry.run.version_id, []).append(entry)
     store = project.store
     result = []
-    for record in store.versions():
+    records = store.versions()
+    for number, record in enumerate(records):
+        report.update(number / len(records), f"version {number + 1} of {len(records)}")
         runs = by_version.get(record.id)
         if not runs:
             continue

@@ -20,6 +20,7 @@ from crossguard_app.presenters.scene import (
     unusual,
 )
 from curate.annotations import Annotation
+from curate.issues.hints import HintTable
 from curate.scene.plate import Plate, save_plate
 from curate.store import Artifact
 from curate.tables import Detections
@@ -41,12 +42,13 @@ SQUARE = ((0.0, 0.0), (50.0, 0.0), (50.0, 50.0))
 
 def evidence(boxes: list, foreground: float) -> FrameEvidence:
     count = len(boxes)
-    nothing = np.zeros(0)
+    nothing, whole = np.zeros(0), np.zeros(0, np.int64)
     return FrameEvidence(
         detections=Detections(
             np.array(boxes, float).reshape(-1, 4), np.full(count, 0.6), np.zeros(count, np.int64)
         ),
         detection_foreground=np.full(count, foreground),
+        detection_unexplained=np.full(count, foreground),
         class_probs=np.zeros((0, 4)),
         refined_boxes=np.zeros((0, 4)),
         location_scores=nothing,
@@ -55,6 +57,17 @@ def evidence(boxes: list, foreground: float) -> FrameEvidence:
         foreground=nothing,
         edge_contrast=nothing,
         snapped_boxes=np.zeros((0, 4)),
+        hints=HintTable(
+            frames=whole,
+            boxes=np.zeros((0, 4)),
+            classes=whole,
+            sources=whole,
+            class_probs=np.zeros((0, 4)),
+            refined_boxes=np.zeros((0, 4)),
+            location_scores=nothing,
+            foreground=nothing,
+            unexplained=nothing,
+        ),
     )
 
 

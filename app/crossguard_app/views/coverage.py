@@ -23,7 +23,7 @@ from crossguard_app.resources import current_project, image_url
 from crossguard_app.state import query, remember, seed
 from crossguard_app.views.map_parts import leave, walk
 from crossguard_app.views.next_frames import choose_next
-from crossguard_app.views.parts import empty_state, hint_panel
+from crossguard_app.views.parts import empty_state, hint_panel, nothing_to_look_at
 from crossguard_app.views.working import computed
 from curate.workflows.project import Project
 from curate.workflows.site_coverage import SiteCoverage, site_coverage
@@ -40,8 +40,7 @@ def page() -> None:
     title, switch = st.columns([2, 1], vertical_alignment="center")
     with title:
         st.title("Coverage", anchor=False)
-    if not project.store.frames():
-        empty_state("No frames yet", "Take frames from a recording first:", "curate ingest VIDEO_OR_FOLDER")
+    if nothing_to_look_at(project):
         return
     coverage = computed(
         "coverage",
@@ -52,9 +51,9 @@ def page() -> None:
     )
     if coverage.labels.empty:
         empty_state(
-            "No labels to count yet",
-            "Let the bundled detector write first ones, or import your own:",
-            "curate prelabel",
+            "No label counts",
+            "All labels lie on excluded frames, on gold, or are left out by the labelling policy.",
+            way=("Look at the frames", "frames"),
         )
         return
     with switch, st.container(horizontal=True, horizontal_alignment="right"):

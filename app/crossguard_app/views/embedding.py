@@ -9,7 +9,7 @@ from crossguard_app.state import query, remember, seed
 from crossguard_app.views.map_crops import crops_part
 from crossguard_app.views.map_frames import frames_part
 from crossguard_app.views.map_parts import leave
-from crossguard_app.views.parts import empty_state
+from crossguard_app.views.parts import empty_state, nothing_to_look_at
 
 _PARTS = {"crops": "Crops", "frames": "Frames"}
 
@@ -32,11 +32,13 @@ def page() -> None:
             label_visibility="collapsed",
         )
     remember(of=None if of == "crops" else of)
+    if nothing_to_look_at(project):
+        return
     drawn = frames_part(project) if of == "frames" else crops_part(project)
     if not drawn:
         empty_state(
-            "No embeddings yet",
-            "A scan looks at every label's crop and every frame and lays the maps out. Start it on the Train and "
-            "compare page, or:",
+            "No map yet",
+            "A scan looks at every label's crop and every frame; those that look alike lie together on the map.",
             "curate scan",
+            way=("Start a scan", "train"),
         )

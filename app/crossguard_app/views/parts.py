@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from html import escape
 
@@ -9,17 +10,56 @@ import streamlit as st
 
 from crossguard_app.presenters.overview import Stage
 from curate.store import Job, JobState
+from curate.workflows.project import Project
 
-__all__ = ["ago", "empty_state", "hint_panel", "job_line", "plain_text", "seconds_text", "stage_strip"]
+__all__ = [
+    "ago",
+    "empty_state",
+    "hint_panel",
+    "job_line",
+    "nothing_to_look_at",
+    "plain_text",
+    "seconds_text",
+    "stage_strip",
+]
 
 
-def empty_state(title: str, text: str, command: str = "") -> None:
-    """What a page shows before there is anything: what to do, with the exact command."""
-    with st.container(border=True):
-        st.subheader(title, anchor=False)
-        st.text(text)
+def empty_state(title: str, text: str, command: str = "", *, way: tuple[str, str] | None = None) -> None:
+    """What a page shows before there is anything: what to do, with the exact command.
+
+    Args:
+        title: What is missing.
+        text: What to do, and why.
+        command: For a terminal.
+        way: A button that leads to a page: its words, and the page's name in `script`.
+    """
+    with st.container(border=True, key=f"empty-{zlib.crc32(title.encode())}"):
+        st.html(f'<div class="cg-empty"><b>{escape(title)}</b><p>{escape(text)}</p></div>')
+        if way is not None and st.button(way[0], type="primary", icon=":material/arrow_forward:"):
+            st.switch_page(st.session_state["pages"][way[1]])
         if command:
             st.code(command, language="bash")
+
+
+def nothing_to_look_at(project: Project) -> bool:
+    """Whether frames or labels are missing; then the page has said so, with what comes first."""
+    if not project.store.frames():
+        empty_state(
+            "No frames yet",
+            "Everything begins with footage of your camera: a recording, a folder of pictures, or both.",
+            "curate ingest VIDEO_OR_FOLDER",
+        )
+        return True
+    working = project.config.labels.working
+    if not any(entry.source == working and entry.labels for entry in project.store.sources()):
+        empty_state(
+            f"No labels of source {working}",
+            "Let the bundled detector write first ones (a button on the next page), or import your own.",
+            "curate prelabel",
+            way=("Prelabel the frames", "train"),
+        )
+        return True
+    return False
 
 
 def hint_panel(title: str, text: str, facts: Sequence[str] = ()) -> None:

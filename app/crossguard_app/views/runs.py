@@ -9,7 +9,7 @@ from crossguard_app.resources import current_project
 from crossguard_app.state import query, remember, seed
 from crossguard_app.views.charts import run_legend
 from crossguard_app.views.map_parts import leave
-from crossguard_app.views.parts import empty_state
+from crossguard_app.views.parts import empty_state, nothing_to_look_at
 from crossguard_app.views.run_curves import curves_part
 from crossguard_app.views.run_frames import frames_part
 from crossguard_app.views.run_results import results_part
@@ -29,12 +29,14 @@ def page() -> None:
     with title:
         st.title("Runs", anchor=False)
     runs = project.store.runs()
+    if not runs and nothing_to_look_at(project):
+        return
     if not runs:
         empty_state(
             "No runs yet",
-            "A run is one training, with its curves and its results on gold. Start one on the Train and compare "
-            "page, or:",
+            "A run is one training, with its curves and its results on gold.",
             "curate retrain",
+            way=("Train a first detector", "train"),
         )
         return
     seed("runs-view", query("view") if query("view") in _VIEWS else "curves")

@@ -32,7 +32,7 @@ from crossguard_app.resources import current_project
 from crossguard_app.state import query, remember, reviewer, seed
 from crossguard_app.views.charts import show, tooltip
 from crossguard_app.views.map_parts import leave, walk
-from crossguard_app.views.parts import empty_state, hint_panel
+from crossguard_app.views.parts import empty_state, hint_panel, nothing_to_look_at
 from crossguard_app.views.working import computed
 from curate.errors import CurateError
 from curate.scene.plate import Plate
@@ -86,12 +86,15 @@ def page() -> None:
     with title:
         st.title("Scene", anchor=False)
     plates = stored_plates(project)
+    if not plates and nothing_to_look_at(project):
+        return
     if not plates:
         empty_state(
             "The empty scene is not known yet",
             "A scan learns what the camera sees when nothing is there, how large things are at each place, and where "
-            "its detectors see ghosts. Start one on the Train and compare page, or:",
+            "its detectors see ghosts.",
             "curate scan",
+            way=("Start a scan", "train"),
         )
         return
     with switch, st.container(horizontal=True, horizontal_alignment="right"):

@@ -85,6 +85,9 @@ def _buttons(project: Project) -> None:
     missing = _missing(project)
     if missing:
         empty_state(*missing)
+    labelled = any(
+        entry.labels for entry in project.store.sources() if entry.source == project.config.labels.working
+    )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         seeds = st.number_input(
             "Training seeds a side",
@@ -105,12 +108,14 @@ def _buttons(project: Project) -> None:
         st.button(
             "Scan for label errors",
             icon=":material/troubleshoot:",
+            disabled=not labelled,
             on_click=lambda: _start("scan"),
             help="Only what changed since the last scan is looked at again.",
         )
         st.button(
             "Prelabel new frames",
             icon=":material/auto_awesome:",
+            disabled=not project.store.frames(),
             on_click=lambda: _start("prelabel"),
             help="The bundled detector writes labels on frames that have none of the working source.",
         )

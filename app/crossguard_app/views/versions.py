@@ -12,6 +12,7 @@ from crossguard_app.resources import current_project
 from crossguard_app.state import query, remember, reviewer, seed
 from crossguard_app.views.charts import SERIES, show, tooltip
 from crossguard_app.views.parts import empty_state
+from crossguard_app.views.working import computed
 from curate.errors import CurateError
 from curate.store import VersionRecord
 from curate.versions import VersionDiff, diff_versions, get_version, list_versions
@@ -91,7 +92,15 @@ def _numbers(diff: VersionDiff) -> None:
 def _quality(project: Project) -> None:
     """The line: how good the detector of each version was, and what changed in it."""
     st.subheader("Quality over the versions", anchor=False)
-    versions = version_quality(project, judged_runs(project))
+    evaluations = project.store.evaluations()
+    newest = max((entry.created_at for entry in evaluations), default=0.0)
+    versions = computed(
+        "version-quality",
+        str(project.root),
+        f"{len(project.store.versions())}-{len(evaluations)}-{newest}-{hash(project.config.model_dump_json())}",
+        "Comparing the versions",
+        lambda bar: version_quality(project, judged_runs(project), reporter=bar),
+    )
     if not versions:
         st.caption("After a training, every version stands here with the figures of its detector on gold.")
         return
