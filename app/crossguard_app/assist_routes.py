@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -24,7 +24,7 @@ from curate.errors import CurateError, DataError
 from curate.geometry.combine import subtracted, united
 from curate.store.serialize import mask_from_dict, mask_to_dict
 from curate.workflows.assist_client import AssistClient
-from curate.workflows.project import Project
+from curate.workflows.project import SITE_FILE, Project
 from curate.workflows.tracks import interpolated
 
 if TYPE_CHECKING:
@@ -54,15 +54,23 @@ def assist_routes() -> list[Route]:
     ]
 
 
-@lru_cache(maxsize=2)
-def _client(root: str, _site_stamp: int) -> AssistClient:
-    return AssistClient(Project.open(root))
+_clients: dict[str, tuple[int, AssistClient]] = {}
+_guard = threading.Lock()
 
 
 def client_of(project: Project) -> AssistClient:
-    """The project's helper process; another one when site.yaml changes."""
-    site = project.root / "site.yaml"
-    return _client(str(project.root), site.stat().st_mtime_ns)
+    """The project's helper process; another one when site.yaml changes, and the old one ends."""
+    root = str(project.root)
+    stamp = (project.root / SITE_FILE).stat().st_mtime_ns
+    with _guard:
+        known = _clients.get(root)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        client = AssistClient(project)
+        _clients[root] = (stamp, client)
+    if known is not None:
+        threading.Thread(target=known[1].close, daemon=True).start()
+    return client
 
 
 async def _assist(request: Request) -> Response:

@@ -105,7 +105,7 @@ export class BrushTool {
     this.tools.canvas.root.toggleAttribute("data-painting", true);
     this.context = paint.getContext("2d", { willReadFrequently: true });
     this.color = rgb(this.tools.host.color(this.label));
-    this.blit([0, 0, frame.width, frame.height]);
+    if (this.label) this.blit(around(this.label.bbox_xyxy));
   }
 
   paint(from, to) {
@@ -142,6 +142,8 @@ export class BrushTool {
     else host.drawn(shape);
   }
 }
+
+const around = ([x1, y1, x2, y2]) => [Math.floor(x1), Math.floor(y1), Math.ceil(x2), Math.ceil(y2)];
 
 function rgb(color) {
   const value = Number.parseInt(color.slice(1), 16);

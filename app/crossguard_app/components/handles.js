@@ -4,7 +4,7 @@ import { s, set } from "./dom.js";
 import { rings, vertexCount } from "./geometry.js";
 
 const CORNERS = ["nw", "ne", "se", "sw"];
-export const SIDES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
+const SIDES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const MAX_VERTICES = 240; // of a brushed outline there are too many to take hold of one
 const ROOM = 22; // screen pixels between two points that leave room for a dot
 const CROWDED = 6; // with fewer screen pixels from point to point, on average, they hide the thing: zoom in
