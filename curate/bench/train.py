@@ -15,7 +15,7 @@ from curate.bench.train_reference import cpu_seconds, reference_pace
 from curate.detectors import TrainConfig, TrainingSample
 from curate.detectors.frames import FrameCache
 from curate.detectors.inference import choose_device
-from curate.detectors.learner import SiteLearner
+from curate.detectors.learner import SiteLearner, multiplies_bfloat16
 from curate.detectors.model import new_site_network
 from curate.detectors.trainer import Trainer
 from curate.workflows.measure import StepMeter
@@ -43,13 +43,15 @@ def bench_train(
         reporter: Told how far it is.
 
     Returns:
-        "ratio_to_reference", images a second of both, peak memory, and rows of "frames", "images_per_second",
+        "ratio_to_reference" (and the same with bfloat16, None where the device does not multiply it), images a
+        second of both, peak memory, and rows of "frames", "images_per_second",
         "seconds_to_first_step" and "peak_mb".
     """
     config = replace(train_config(data.project), mask_head=False, steps=10**6)
     meter = StepMeter()
     ours: list[tuple[float, float]] = []
     reference: list[tuple[float, float]] = []
+    bfloat16: list[tuple[float, float]] = []
     for turn in range(rounds):
         reporter.update(turn / (rounds + 1), f"round {turn + 1} of {rounds}: the reference loop")
         with meter.step("reference"):
@@ -61,6 +63,10 @@ def bench_train(
         with meter.step("ours"):
             row = _pace(data, data.samples, config, steps)
             ours.append((row["images_per_second"], row["cpu_seconds_per_image"]))
+        if multiplies_bfloat16(choose_device(config.device)):
+            with meter.step("bfloat16"):
+                fast = _pace(data, data.samples, replace(config, precision="bfloat16"), steps)
+            bfloat16.append((fast["images_per_second"], fast["cpu_seconds_per_image"]))
     growth = []
     for at, count in enumerate(frames):
         reporter.update((rounds + at / len(frames)) / (rounds + 1), f"{count} frames")
@@ -73,6 +79,9 @@ def bench_train(
         "reference_images_per_second": round(max(reference)[0], 2),
         "cpu_seconds_per_image": round(min(cpu for _, cpu in ours), 4),
         "reference_cpu_seconds_per_image": round(min(cpu for _, cpu in reference), 4),
+        "ratio_to_reference_bfloat16": (round(max(bfloat16)[0] / max(reference)[0], 3) if bfloat16 else None),
+        "cpu_seconds_per_image_bfloat16": (round(min(cpu for _, cpu in bfloat16), 4) if bfloat16 else None),
+        "precision": config.precision,
         "peak_mb": meter.steps["ours"]["peak_mb"],
         "reference_peak_mb": meter.steps["reference"]["peak_mb"],
         "batch_size": config.batch_size,
@@ -134,6 +143,9 @@ def train_markdown(figures: dict[str, Any]) -> str:
         f"| ours | {figures['images_per_second']} | {figures['cpu_seconds_per_image']} | {figures['peak_mb']:.0f} |",
         f"| ratio | {figures['ratio_to_reference']} | | |",
     ]
+    if figures["ratio_to_reference_bfloat16"] is not None:
+        cells = [figures["ratio_to_reference_bfloat16"], figures["cpu_seconds_per_image_bfloat16"]]
+        lines.append(f"| ratio with bfloat16 | {cells[0]} | {cells[1]} | |")
     if figures["growth"]:
         lines += [
             "",

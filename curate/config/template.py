@@ -64,7 +64,7 @@ classes: [{quoted}]
 #   zoom: null              # largest change of scale, as a share
 #   shift: null             # largest shift, as a share of the frame
 #   paste: 0.0              # objects copied into each training frame, on average, where such were seen
-#   precision: auto         # auto (bfloat16 on hardware that multiplies it) | float32 | bfloat16
+#   precision: auto         # auto (bfloat16 on GPUs that multiply it) | float32 | bfloat16
 #   deterministic: false    # the same bits twice on a GPU, too; slower there
 #   warm_share: 0.25        # after few fixes, retrain takes this share of the steps from the last run; 0: never
 #   seed: 0

@@ -47,12 +47,15 @@ class Learner(Protocol):
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Where bfloat16 pays, the context that computes in it.
+    """Where bfloat16 is wanted, the context that computes in it.
 
-    "auto" means hardware that multiplies bfloat16: CUDA devices of compute capability 8 and up, and processors with
-    AVX512-BF16 or AMX (a step takes 60 % of the time there). Others emulate it and take ten times as long.
+    "auto" means CUDA devices that multiply it in hardware (compute capability 8 and up). On processors it has to be
+    asked for: those with AVX512-BF16 or AMX take three fifths of the time of a step, others ten times as long, and
+    whether it costs accuracy there is not settled (docs/benchmarks.md).
     """
-    if precision == "float32" or (precision == "auto" and not multiplies_bfloat16(device)):
+    if precision == "float32" or (precision == "auto" and device.type != "cuda"):
+        return nullcontext()
+    if precision == "auto" and not multiplies_bfloat16(device):
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
 

@@ -149,16 +149,15 @@ def test_a_run_may_start_from_an_earlier_detector(scene, weights, tmp_path):
         )
 
 
-@pytest.mark.parametrize("able", [False, True])
-def test_precision_follows_the_hardware(able, monkeypatch):
+def test_a_processor_computes_in_float32_unless_asked(monkeypatch):
     cpu = torch.device("cpu")
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: able, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
-    assert multiplies_bfloat16(cpu) == able
-    with autocast("auto", cpu):
-        assert torch.is_autocast_enabled("cpu") == able
-    with autocast("float32", cpu):
-        assert not torch.is_autocast_enabled("cpu")
+    for able in (False, True):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda answer=able: answer, raising=False)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+        assert multiplies_bfloat16(cpu) == able
+        for precision in ("auto", "float32"):
+            with autocast(precision, cpu):
+                assert not torch.is_autocast_enabled("cpu")
 
 
 def test_precision_and_determinism_can_be_chosen(scene, weights, tmp_path):
