@@ -62,4 +62,6 @@ def status(project: ProjectOption = Path(), as_json: JsonOption = False) -> None
         ["quarantined items", state.quarantined],
     ]
     print_table(state.site, ["what", "count"], rows)
+    if state.forecast:
+        console.print(state.forecast, markup=False)
     console.print(f"next: {state.next_step}", markup=False)

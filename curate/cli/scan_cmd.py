@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=example("curate scan"))(scan)
     app.command(epilog=example("curate issues --type missing --limit 20"))(issues)
+    app.command(epilog=example("curate rerank"))(rerank)
     app.command("label-next", epilog=example("curate label-next --count 20"))(label_next)
 
 
@@ -52,6 +53,17 @@ def scan(
     print_table("open issues", ["type", "count"], rows)
 
 
+def rerank(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Learn from the decisions so far and put the waiting issues into a new order; looks at no picture."""
+    from curate.workflows.rerank import rerank as work
+
+    changed = work(open_project(project))
+    if as_json:
+        emit_json({"changed": changed})
+        return
+    console.print(f"{changed} issues have a new probability", markup=False)
+
+
 def issues(
     kind: Annotated[
         list[IssueType] | None, typer.Option("--type", help="Only this type; repeat for more.")
@@ -64,7 +76,10 @@ def issues(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """List issues, the most severe first."""
+    """List issues, the most severe first, and say how many errors they hold."""
+    import numpy as np
+
+    from curate.issues import expected_errors, issue_looks
     from curate.store.serialize import issue_to_dict
 
     page = open_project(project).store.issues(states=(state,), types=kind, labels=label, limit=limit)
@@ -76,6 +91,9 @@ def issues(
         for issue in page.issues
     ]
     print_table(f"{state.value} issues", ["id", "type", "class", "P(error)", "why"], rows)
+    if state is IssueState.OPEN and page.issues:
+        looks = [look[0].probability for look in issue_looks(page.issues)]
+        console.print(str(expected_errors(np.array(looks))), markup=False)
 
 
 def label_next(

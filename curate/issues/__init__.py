@@ -5,7 +5,13 @@ once by `find_issues`. What is learned on the site comes from `inject` -> `injec
 `decision_rows`, and goes through `fit_calibrators` into `Calibrators`.
 """
 
-from curate.issues.calibrate import Calibrators, TypeModel, fit_calibrators, prior_calibrators
+from curate.issues.calibrate import (
+    Calibrators,
+    TypeModel,
+    fit_calibrators,
+    learn_decisions,
+    prior_calibrators,
+)
 from curate.issues.forecast import Forecast, Reliability, expected_errors, reliability
 from curate.issues.hints import HintSource, HintTable
 from curate.issues.inject import DEFAULT_RATES, Injected, InjectedError, inject, restore
@@ -70,6 +76,7 @@ __all__ = [
     "injected_rows",
     "issue_id",
     "issue_looks",
+    "learn_decisions",
     "ledger_gaps",
     "link_tracks",
     "prior_calibrators",

@@ -27,7 +27,7 @@ from curate.issues.rows import TrainingRows
 from curate.issues.spec import SPECS
 from curate.types import FloatArray, IntArray
 
-__all__ = ["Calibrators", "TypeModel", "fit_calibrators", "prior_calibrators"]
+__all__ = ["Calibrators", "TypeModel", "fit_calibrators", "learn_decisions", "prior_calibrators"]
 
 _FORMAT = 1
 # Injected rows together are worth at most so many real ones: they are plenty, but not the real thing.
@@ -171,30 +171,32 @@ def fit_calibrators(
     Returns:
         A classifier for every type; one without usable rows is the prior, with the reason.
     """
-    nothing: Mapping[IssueType, TrainingRows] = {}
+    rows, found = injected or {}, population or {}
+    practised = {kind: _practised(kind, rows.get(kind), found.get(kind)) for kind in SPECS}
+    return learn_decisions(Calibrators(practised), decisions or {}, found)
+
+
+def learn_decisions(
+    practised: Calibrators,
+    decisions: Mapping[IssueType, TrainingRows],
+    population: Mapping[IssueType, FloatArray] | None = None,
+) -> Calibrators:
+    """Move classifiers by real decisions: milliseconds, so that every batch of decisions can re-rank the queue.
+
+    Args:
+        practised: Learned without decisions.
+        decisions: All rows decided so far, per type; a type without any stays as it is.
+        population: Evidence (N, K) per type of undecided rows.
+    """
+    undecided = population or {}
     return Calibrators(
         {
-            kind: _fit(
-                kind,
-                (injected or nothing).get(kind),
-                (decisions or nothing).get(kind),
-                None if population is None else population.get(kind),
-            )
+            kind: _decided(kind, practised.model(kind), decisions[kind], undecided.get(kind))
+            if kind in decisions and len(decisions[kind])
+            else practised.model(kind)
             for kind in SPECS
         }
     )
-
-
-def _fit(
-    kind: IssueType,
-    injected: TrainingRows | None,
-    decisions: TrainingRows | None,
-    population: FloatArray | None,
-) -> TypeModel:
-    model = _practised(kind, injected, population)
-    if decisions is None or not len(decisions):
-        return model
-    return _decided(kind, model, decisions, population)
 
 
 def _practised(kind: IssueType, rows: TrainingRows | None, population: FloatArray | None) -> TypeModel:

@@ -207,6 +207,8 @@ class LabelEvidence:
         location_scores: (L,) IoU that it predicts for the given box, 0..1.
         predicted_masks: L masks of its mask head inside the given box.
         mask_scores: (L,) confidence in that mask, 0..1.
+        redrawn_masks: L masks of the same head inside the box that foreground or detector would put instead; None
+            where that hardly differs.
         segmenter_masks: L masks of the promptable segmenter for the given box.
         segmenter_scores: (L,) the segmenter's own estimate of its IoU, 0..1.
         foreground: (L,) share of the box (or mask) that differs from the background plate, 0..1. With
@@ -226,6 +228,7 @@ class LabelEvidence:
     location_scores: FloatArray | None = None
     predicted_masks: tuple[Mask | None, ...] | None = None
     mask_scores: FloatArray | None = None
+    redrawn_masks: tuple[Mask | None, ...] | None = None
     segmenter_masks: tuple[Mask | None, ...] | None = None
     segmenter_scores: FloatArray | None = None
     foreground: FloatArray | None = None
@@ -290,8 +293,8 @@ class FinderInputs:
             value = getattr(evidence, name)
             if value is not None:
                 check_array("label evidence", name, value, rows, np.asarray(value).shape[-1])
-        check_length("label evidence", "predicted_masks", evidence.predicted_masks, rows)
-        check_length("label evidence", "segmenter_masks", evidence.segmenter_masks, rows)
+        for name in ("predicted_masks", "redrawn_masks", "segmenter_masks"):
+            check_length("label evidence", name, getattr(evidence, name), rows)
         for name in ("foreground", "unexplained"):
             value = getattr(self.detection_evidence, name)
             check_array("detection evidence", name, value, len(self.detections))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from curate.annotations import IssueType, Mask, Proposal, ProposalKind
@@ -19,6 +21,9 @@ __all__ = ["better_box", "candidate_proposal", "frame_proposal", "label_proposal
 # How far each source of a box is trusted before the others are heard.
 _TRUST = {"refined": 1.0, "detected": 1.0, "snapped": 0.8, "expected": 0.4}
 _LEAST_MASK_SCORE = 0.3
+_AGREES = 0.55
+# A mask that fills this much of a box may be drawn into it.
+_FITS = 0.75
 
 
 def label_proposal(kind: IssueType, row: int, evidence: Evidenced) -> Proposal:
@@ -101,17 +106,35 @@ def _relabel(row: int, inputs: FinderInputs, context: Context) -> Proposal:
 
 
 def better_box(row: int, inputs: FinderInputs, context: Context) -> BoxTuple | None:
-    """Of the boxes that the evidence offers the one that the others agree with most (weighted medoid).
+    """The box that the evidence would draw; None when there is none, or none that differs from the label by 2 % in IoU.
 
-    Detector's refined box, matched detection, box snapped to the foreground, box expected by the track. None
-    when there is no box, or none that differs from the label by more than 2 % in IoU.
+    The box fitted to the foreground is the sharpest that there is (pixels, not a regression), but it may hold
+    two people or half of one: it is taken where a detector agrees that the object is about there (IoU >= 0.55).
+    Otherwise detector's refined box and matched detection are averaged where they agree, and else the offer wins
+    that the others agree with most (weighted medoid; the track's interpolation only supports).
     """
+    offers = _offers(row, inputs, context)
+    if not offers:
+        return None
+    frame = int(inputs.labels.frames[row])
+    box = _inside(
+        _choose(offers, context.expected[row]),
+        int(inputs.frames.widths[frame]),
+        int(inputs.frames.heights[frame]),
+    )
+    if box is None or box_iou(np.array(box), inputs.labels.boxes[row])[0, 0] > 0.98:
+        return None
+    return box
+
+
+def _offers(row: int, inputs: FinderInputs, context: Context) -> dict[str, tuple[FloatArray, float]]:
+    """Source -> box and how far it is trusted."""
     evidence = inputs.label_evidence
-    offers: list[tuple[FloatArray, float]] = []
+    offers: dict[str, tuple[FloatArray, float]] = {}
 
     def offer(name: str, box: FloatArray, weight: float = 1.0) -> None:
         if np.isfinite(box).all() and (box[2:] > box[:2]).all():
-            offers.append((box, _TRUST[name] * weight))
+            offers[name] = (box, _TRUST[name] * weight)
 
     if evidence.refined_boxes is not None:
         seen = 1.0 if evidence.class_probs is None else 1 - float(np.asarray(evidence.class_probs)[row, -1])
@@ -122,21 +145,28 @@ def better_box(row: int, inputs: FinderInputs, context: Context) -> BoxTuple | N
         offer("detected", np.asarray(inputs.detections.boxes, float)[matched], max(confidence, 0.05))
     if evidence.snapped_boxes is not None:
         offer("snapped", np.asarray(evidence.snapped_boxes, float)[row])
-    # The track's interpolation is too coarse to win by itself: it only supports one of the others.
-    if not offers:
-        return None
-    boxes = np.array([box for box, _ in offers])
-    weights = np.array([weight for _, weight in offers])
-    support = box_iou(boxes, boxes) @ weights
-    expected = context.expected[row]
+    return offers
+
+
+def _choose(offers: Mapping[str, tuple[FloatArray, float]], expected: FloatArray) -> FloatArray:
+    """(4,) see `better_box`."""
+    boxes = np.array([box for box, _ in offers.values()])
+    weights = np.array([weight for _, weight in offers.values()])
+    overlap = box_iou(boxes, boxes)
+    names = list(offers)
+    if "snapped" in offers:
+        at = names.index("snapped")
+        others = np.delete(overlap[at], at)
+        if not len(others) or others.max() >= _AGREES:
+            return np.asarray(boxes[at])
+    if "refined" in offers and "detected" in offers:
+        pair = [names.index("refined"), names.index("detected")]
+        if overlap[pair[0], pair[1]] >= _AGREES:
+            return np.asarray(np.average(boxes[pair], axis=0, weights=weights[pair]))
+    support = overlap @ weights
     if np.isfinite(expected).all():
         support = support + _TRUST["expected"] * box_iou(boxes, expected[None])[:, 0]
-    frame = int(inputs.labels.frames[row])
-    best = boxes[int(np.argmax(support * np.sqrt(weights)))]
-    box = _inside(best, int(inputs.frames.widths[frame]), int(inputs.frames.heights[frame]))
-    if box is None or box_iou(np.array(box), inputs.labels.boxes[row])[0, 0] > 0.98:
-        return None
-    return box
+    return np.asarray(boxes[int(np.argmax(support * np.sqrt(weights)))])
 
 
 def _tuple(box: FloatArray) -> BoxTuple | None:
@@ -153,15 +183,24 @@ def _inside(box: FloatArray, width: int, height: int) -> BoxTuple | None:
 
 
 def _edit_box(row: int, box: BoxTuple, inputs: FinderInputs) -> Proposal:
-    """The new box, with the old mask only if that fits the new box better than it fits the old one."""
-    masks = inputs.labels.masks
-    mask = None if masks is None else masks[row]
-    bounds = _bounds(mask)
-    if bounds is not None:
-        old_fit = box_iou(bounds, inputs.labels.boxes[row])[0, 0]
-        if box_iou(bounds, np.array(box))[0, 0] < max(0.8, old_fit):
-            mask = None
+    """The new box with the mask that fits it best: the detector's for that box, or the old one if that fits as well."""
+    masks, redrawn = inputs.labels.masks, inputs.label_evidence.redrawn_masks
+    old = None if masks is None else masks[row]
+    new = None if redrawn is None else redrawn[row]
+    if old is None:
+        return Proposal(ProposalKind.EDIT, bbox_xyxy=box)
+    fits = [(_fill(mask, np.array(box)), mask) for mask in (old, new) if mask]
+    before = _fill(old, np.asarray(inputs.labels.boxes, float)[row])
+    best, mask = max(fits, key=lambda item: item[0])
+    if best < (max(0.8, before) if mask is old else _FITS):
+        return Proposal(ProposalKind.EDIT, bbox_xyxy=box)
     return Proposal(ProposalKind.EDIT, bbox_xyxy=box, mask=mask)
+
+
+def _fill(mask: Mask, box: FloatArray) -> float:
+    """IoU of the mask's bounds with a box, 0 for an empty mask."""
+    bounds = _bounds(mask)
+    return 0.0 if bounds is None else float(box_iou(bounds, box)[0, 0])
 
 
 def _bounds(mask: Mask | None) -> FloatArray | None:

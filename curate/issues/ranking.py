@@ -11,7 +11,7 @@ from curate.issues.groups import Groups, candidate_groups, label_groups, pool_pr
 from curate.issues.scoring import Scored
 from curate.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["KINDS", "Ranking", "rank"]
+__all__ = ["KINDS", "Ranking", "rank", "severity_of"]
 
 KINDS: tuple[IssueType, ...] = tuple(IssueType)
 _LABEL_KINDS = tuple(kind for kind in KINDS if kind not in (IssueType.MISSING, IssueType.BAD_FRAME))
@@ -89,9 +89,12 @@ def _make(
 ) -> Ranking:
     settings = scored.evidence.context.settings
     cost = np.array([settings.costs.get(kind, 1.0) for kind in KINDS])[kinds]
-    single = probabilities * cost
-    severities = 1 - (1 - single) ** (1 + single * np.log2(np.maximum(sizes, 1)) / 4)
-    return Ranking(kinds, rows, probabilities, severities, groups, sizes)
+    return Ranking(kinds, rows, probabilities, severity_of(probabilities * cost, sizes), groups, sizes)
+
+
+def severity_of(single: FloatArray, sizes: IntArray) -> FloatArray:
+    """(N,) severity of findings of severity `single` each that one look settles together with `sizes` in all."""
+    return np.asarray(1 - (1 - single) ** (1 + single * np.log2(np.maximum(sizes, 1)) / 4))
 
 
 def _labels(scored: Scored) -> Ranking:

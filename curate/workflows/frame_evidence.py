@@ -7,13 +7,14 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from curate.annotations import Annotation
+from curate.geometry.boxes import box_iou_pairwise
 from curate.geometry.polygons import to_rle
 from curate.geometry.rle import rle_from_coco, rle_to_coco
 from curate.geometry.shapes import Rle
@@ -34,9 +35,10 @@ if TYPE_CHECKING:  # torch stays out of processes that only read evidence, such 
 
 __all__ = ["FrameEvidence", "evidence_key", "judge_frame", "load_evidence", "save_evidence"]
 
-_FORMAT = "5"
+_FORMAT = "6"
 MIN_SCORE = 0.05
 """Weaker detections are evidence of nothing."""
+_AGREES, _HARDLY = 0.55, 0.92
 _MOST_PIECES = 12
 """At most so many pieces of foreground that no label covers become hints, the largest first."""
 
@@ -54,6 +56,8 @@ class FrameEvidence:
         location_scores: (L,).
         mask_scores: (L,), NaN without a mask head.
         masks: L masks of the mask head inside the given boxes, or ().
+        redrawn: L masks inside the box that foreground or detector would put instead (None where that hardly
+            differs), or ().
         foreground: (L,) share of the label that differs from the empty scene.
         edge_contrast: (L,) NaN for a label without a mask.
         snapped_boxes: (L, 4) fitted to the foreground, NaN where there is none.
@@ -62,7 +66,6 @@ class FrameEvidence:
 
     detections: Detections
     detection_foreground: FloatArray
-    detection_unexplained: FloatArray
     class_probs: FloatArray
     refined_boxes: FloatArray
     location_scores: FloatArray
@@ -71,7 +74,9 @@ class FrameEvidence:
     foreground: FloatArray
     edge_contrast: FloatArray
     snapped_boxes: FloatArray
-    hints: HintTable
+    detection_unexplained: FloatArray | None = None
+    redrawn: tuple[Rle | None, ...] = ()
+    hints: HintTable = field(default_factory=HintTable.empty)
 
 
 def sorted_labels(labelled: LabelledFrame) -> list[Annotation]:
@@ -118,7 +123,8 @@ def judge_frame(
     drawn = {index: outline for index, outline in enumerate(outlines) if outline is not None}
     if drawn:
         contrast[list(drawn)] = edge_contrast(fg, list(drawn.values())).contrast
-    snapped = [snap_box(fg, annotation.bbox_xyxy) for annotation in labels]
+    fitted = [snap_box(fg, annotation.bbox_xyxy) for annotation in labels]
+    snapped = np.array([box or (np.nan,) * 4 for box in fitted], float).reshape(-1, 4)
     left = unexplained(fg, boxes)
     return FrameEvidence(
         detections=found,
@@ -129,9 +135,10 @@ def judge_frame(
         location_scores=own.location_scores,
         mask_scores=np.full(len(labels), np.nan) if own.mask_scores is None else own.mask_scores,
         masks=own.masks or (),
+        redrawn=_redraw(judge, image, boxes, snapped, own.refined_boxes),
         foreground=foreground_fraction(fg, boxes, outlines),
         edge_contrast=contrast,
-        snapped_boxes=np.array([box or (np.nan,) * 4 for box in snapped], float).reshape(-1, 4),
+        snapped_boxes=snapped,
         hints=HintTable(
             np.zeros(len(hints.boxes), np.int64),
             hints.boxes,
@@ -152,6 +159,24 @@ def _detect(judge: Judge, image: ImageArray) -> Detections:
     keep = np.asarray(found.scores) >= MIN_SCORE
     masks = None if found.masks is None else tuple(m for m, k in zip(found.masks, keep, strict=True) if k)
     return Detections(found.boxes[keep], found.scores[keep], found.classes[keep], masks)
+
+
+def _redraw(
+    judge: Judge, image: ImageArray, boxes: FloatArray, snapped: FloatArray, refined: FloatArray
+) -> tuple[Rle | None, ...]:
+    """Masks inside the boxes that would be proposed instead of the given ones."""
+    if not judge.detector.has_masks or not len(boxes):
+        return ()
+    agrees = box_iou_pairwise(np.nan_to_num(snapped), refined) >= _AGREES
+    better = np.where(agrees[:, None], np.nan_to_num(snapped), refined)
+    usable = ((better[:, 2:] - better[:, :2]) >= 1).all(1)
+    rows = np.flatnonzero(usable & (box_iou_pairwise(boxes, better) < _HARDLY))
+    masks: list[Rle | None] = [None] * len(boxes)
+    if len(rows):
+        drawn = judge.detector.score_boxes([image], [better[rows]])[0].masks or ()
+        for row, mask in zip(rows.tolist(), drawn, strict=False):
+            masks[row] = mask
+    return tuple(masks)
 
 
 def _with_leftovers(hints: FrameHints, fg: FloatArray, boxes: FloatArray) -> FrameHints:
@@ -182,6 +207,7 @@ def _split(scores: LabelScores, count: int) -> tuple[LabelScores, LabelScores]:
 def save_evidence(path: Path, evidence: FrameEvidence) -> None:
     """Write one frame's evidence as .npz without objects; masks as JSON text."""
     masks = [rle_to_coco(mask) for mask in evidence.masks]
+    redrawn = [mask and rle_to_coco(mask) for mask in evidence.redrawn]
     hints = evidence.hints
     hint_masks = None if hints.masks is None else [mask and rle_to_coco(mask) for mask in hints.masks]
     found = evidence.detections
@@ -192,11 +218,16 @@ def save_evidence(path: Path, evidence: FrameEvidence) -> None:
         boxes=found.boxes,
         scores=found.scores,
         classes=found.classes,
-        text=np.frombuffer(json.dumps([masks, found_masks, hint_masks]).encode(), np.uint8),
-        **{name: getattr(evidence, name) for name in _ARRAYS},
-        **{f"hint_{name}": getattr(hints, name) for name in _HINT_ARRAYS},
+        text=np.frombuffer(json.dumps([masks, found_masks, hint_masks, redrawn]).encode(), np.uint8),
+        **_known({name: getattr(evidence, name) for name in _ARRAYS}),
+        **_known({f"hint_{name}": getattr(hints, name) for name in _HINT_ARRAYS}),
     )
     write_atomically(path, buffer.getvalue())
+
+
+def _known(arrays: dict[str, FloatArray | None]) -> dict[str, Any]:
+    """Without those that were not computed: an array of None would be an object."""
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 _ARRAYS = (
@@ -227,7 +258,7 @@ def load_evidence(path: Path) -> FrameEvidence | None:
     """Read what `save_evidence` wrote; None when it is missing or broken (then it is computed again)."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
-            masks, found_masks, hint_masks = json.loads(data["text"].tobytes())
+            masks, found_masks, hint_masks, redrawn = json.loads(data["text"].tobytes())
             classes: IntArray = data["classes"]
             found = Detections(
                 data["boxes"],
@@ -235,9 +266,9 @@ def load_evidence(path: Path) -> FrameEvidence | None:
                 classes,
                 None if found_masks is None else tuple(rle_from_coco(mask) for mask in found_masks),
             )
-            arrays = {name: data[name] for name in _ARRAYS}
+            arrays = {name: data[name] for name in _ARRAYS if name in data.files}
             hints = HintTable(
-                **{name: data[f"hint_{name}"] for name in _HINT_ARRAYS},
+                **{name: data[f"hint_{name}"] for name in _HINT_ARRAYS if f"hint_{name}" in data.files},
                 masks=None
                 if hint_masks is None
                 else tuple(mask and rle_from_coco(mask) for mask in hint_masks),
@@ -245,4 +276,5 @@ def load_evidence(path: Path) -> FrameEvidence | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     outlines = tuple(rle_from_coco(mask) for mask in masks)
-    return FrameEvidence(detections=found, masks=outlines, hints=hints, **arrays)
+    drawn = tuple(mask and rle_from_coco(mask) for mask in redrawn)
+    return FrameEvidence(detections=found, masks=outlines, redrawn=drawn, hints=hints, **arrays)

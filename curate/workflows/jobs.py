@@ -72,11 +72,18 @@ def _compare(project: Project, params: Mapping[str, Any], reporter: Reporter) ->
     return {"comparison": record.id}
 
 
+def _rerank(project: Project, params: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
+    from curate.workflows.rerank import rerank
+
+    return {"changed": rerank(project)}
+
+
 JOB_KINDS: Mapping[str, Callable[[Project, Mapping[str, Any], Reporter], Mapping[str, Any]]] = {
     "scan": _scan,
     "retrain": _retrain,
     "prelabel": _prelabel,
     "label_next": _label_next,
+    "rerank": _rerank,
     "evaluate": _evaluate,
     "compare": _compare,
 }

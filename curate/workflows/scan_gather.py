@@ -14,6 +14,7 @@ from curate.issues import (
     decision_rows,
     fit_calibrators,
     gather,
+    learn_decisions,
 )
 from curate.scene.plate import Plate
 from curate.store import Artifact
@@ -34,6 +35,7 @@ from curate.workflows.pictures import picture_health
 from curate.workflows.practice import practice_rows
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
+from curate.workflows.rerank import keep_practised
 from curate.workflows.scan_tables import finder_inputs, frame_table, label_table
 from curate.workflows.scene import background_plates, plates_digest
 from curate.workflows.whole_frames import embed_frames
@@ -140,11 +142,13 @@ def scan_calibrators(
     block_of = {entry.frame.id: int(block) for entry, block in pairs}
     if evidence is None:
         evidence = gather(gathered.inputs, project.config.classes, scan_settings(project))
-    return fit_calibrators(
-        practice_rows(project, gathered, force=force, reporter=SubReporter(reporter or Quiet(), 0.0, 1.0)),
-        decision_rows(gathered.decided, block_of),
-        {kind: table.values[table.applies] for kind, table in evidence.features.items()},
+    population = {kind: table.values[table.applies] for kind, table in evidence.features.items()}
+    part = SubReporter(reporter or Quiet(), 0.0, 1.0)
+    practised = fit_calibrators(
+        practice_rows(project, gathered, force=force, reporter=part), None, population
     )
+    keep_practised(project, practised)
+    return learn_decisions(practised, decision_rows(gathered.decided, block_of), population)
 
 
 def _judge_sentence(judge: Judge) -> str:

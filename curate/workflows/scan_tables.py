@@ -80,6 +80,7 @@ def finder_inputs(
             location_scores=np.concatenate([entry.location_scores for entry in evidence]),
             predicted_masks=tuple(predicted) if has_masks else None,
             mask_scores=mask_scores if has_masks else None,
+            redrawn_masks=_redrawn(evidence) if has_masks else None,
             foreground=foreground,
             edge_contrast=np.concatenate([entry.edge_contrast for entry in evidence]),
             snapped_boxes=np.concatenate([entry.snapped_boxes for entry in evidence]),
@@ -90,7 +91,7 @@ def finder_inputs(
         detection_evidence=DetectionEvidence(
             foreground=np.concatenate([entry.detection_foreground for entry in evidence]),
             size_z=sizes.z_scores(detections.boxes, detections.classes)[:, ::-1],
-            unexplained=np.concatenate([entry.detection_unexplained for entry in evidence]),
+            unexplained=np.concatenate([_unexplained(entry) for entry in evidence]),
         ),
         hints=_hint_table(evidence, sizes),
     )
@@ -107,6 +108,16 @@ def frame_table(labelled: Sequence[LabelledFrame], folds: Folds) -> FrameTable:
         widths=np.array([entry.frame.width for entry in labelled]),
         heights=np.array([entry.frame.height for entry in labelled]),
     )
+
+
+def _unexplained(entry: FrameEvidence) -> FloatArray:
+    if entry.detection_unexplained is None:
+        return np.full(len(entry.detections), np.nan)
+    return entry.detection_unexplained
+
+
+def _redrawn(evidence: Sequence[FrameEvidence]) -> tuple[Rle | None, ...]:
+    return tuple(mask for entry in evidence for mask in (entry.redrawn or (None,) * len(entry.foreground)))
 
 
 def _padded(entry: FrameEvidence) -> tuple[Rle | None, ...]:
@@ -146,6 +157,10 @@ def label_table(
 
 def _hint_table(evidence: Sequence[FrameEvidence], sizes: SizePrior) -> HintTable:
     parts = [entry.hints for entry in evidence]
+    if any(part.class_probs is None for part in parts):
+        return (
+            HintTable.empty()
+        )  # Of a kind of evidence that judges no hints: unjudged they would be guesses.
     probs = np.concatenate([np.asarray(part.class_probs) for part in parts])
     given = np.concatenate([part.classes for part in parts])
     boxes = np.concatenate([part.boxes for part in parts]).reshape(-1, 4)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from curate.annotations import IssueState
+from curate.issues import expected_errors, issue_looks
 from curate.store import GoldState, JobState
 from curate.workflows.gold import GOLD_SOURCE
 from curate.workflows.project import Project
 
 __all__ = ["ProjectStatus", "project_status"]
+
+_LOOKS = 50
+_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class ProjectStatus:
         runs: Finished training runs.
         running_jobs: Kinds of the jobs at work.
         quarantined: Items that could not be taken in.
+        forecast: What the next 50 looks hold, in a sentence; "" when nothing is open.
         next_step: What to do now, with the command.
     """
 
@@ -51,6 +58,7 @@ class ProjectStatus:
     runs: int
     running_jobs: tuple[str, ...]
     quarantined: int
+    forecast: str
     next_step: str
 
 
@@ -81,10 +89,18 @@ def project_status(project: Project) -> ProjectStatus:
         runs=len(runs),
         running_jobs=tuple(job.kind for job in store.jobs(states=(JobState.RUNNING, JobState.QUEUED))),
         quarantined=len(store.quarantined()),
+        forecast=_forecast(project) if opened else "",
         next_step="",
     )
     object.__setattr__(status, "next_step", _next_step(project, status))
     return status
+
+
+def _forecast(project: Project) -> str:
+    """Of the next looks; a group is one look."""
+    page = project.store.issues(states=(IssueState.OPEN,), limit=_PAGE)
+    looks = [look[0].probability for look in issue_looks(page.issues)]
+    return str(expected_errors(np.array(looks), _LOOKS)) if looks else ""
 
 
 def _next_step(project: Project, status: ProjectStatus) -> str:

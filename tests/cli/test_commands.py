@@ -55,6 +55,7 @@ def test_the_commands_are_those_of_the_architecture() -> None:
         "scan",
         "issues",
         "label-next",
+        "rerank",
         "review",
         "version",
         "train",
