@@ -8,10 +8,12 @@ import numpy as np
 
 from curate.synth.config import SceneConfig
 from curate.synth.ground import Camera
-from curate.synth.sprites import Look, Sprite, car_sprite, person_sprite
+from curate.synth.sprites import Look, Sprite, car_sprite, person_sprite, truck_sprite
 from curate.types import FloatArray
 
 __all__ = ["Actor", "cast_actors", "random_look"]
+
+_VEHICLES = {"car": car_sprite, "truck": truck_sprite}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,8 @@ class Actor:
 
     Attributes:
         track_id: "person-3".
-        label: "person" or "car".
-        metres: Height of a person; 1 for a car.
+        label: "person", "car" or "truck".
+        metres: Height of a person; 1 for a vehicle.
         times: (K,) seconds at which the path's corners are reached, increasing.
         ground: (K, 2) the corners, metres right and away (see `Camera.to_ground`).
         look: Colours.
@@ -49,16 +51,16 @@ class Actor:
         leg = int(np.clip(np.searchsorted(self.times, time, side="right") - 1, 0, len(self.times) - 2))
         step = self.ground[leg + 1] - self.ground[leg]
         scale = camera.pixels_per_metre(foot[1])
-        if self.label == "car":
-            return car_sprite(*foot, scale, 1.0 if step[0] >= 0 else -1.0), *foot
+        if self.label in _VEHICLES:
+            return _VEHICLES[self.label](*foot, scale, 1.0 if step[0] >= 0 else -1.0), *foot
         stride = 1.0 if float(np.hypot(*step)) > 1e-6 else 0.0
         return person_sprite(*foot, self.metres * scale, 5.0 * time + self.metres * 50, stride), *foot
 
 
 def random_look(rng: np.random.Generator, label: str) -> Look:
-    """Clothes of a person or paint of a car."""
+    """Clothes of a person or paint of a vehicle."""
     texture = rng.standard_normal((64, 64)) * 4.0
-    if label == "car":
+    if label in _VEHICLES:
         paint = rng.choice(
             np.array([[200, 40, 36], [36, 60, 160], [226, 226, 230], [34, 34, 38], [230, 190, 40]])
         )
@@ -95,20 +97,20 @@ def _passers(
     config: SceneConfig, camera: Camera, rng: np.random.Generator, label: str, slots: int
 ) -> list[Actor]:
     """Fill each slot with one actor after the other until the recording is over."""
-    low, high = (0.5, 0.64) if label == "car" else (0.34, 0.97)
+    low, high = (0.5, 0.64) if label in _VEHICLES else (0.34, 0.97)
     actors: list[Actor] = []
     for _ in range(slots):
         time: float | None = None
         while time is None or time < config.duration:
             side = int(rng.choice([-1, 1]))
             ends = [_edge_point(camera, rng, turn, low, high) for turn in (side, -side)]
-            if label == "car":
-                ends[1][1] = ends[0][1]  # cars keep their lane: same distance from the camera
-            speed = rng.uniform(4.0, 6.5) if label == "car" else rng.uniform(1.1, 1.7)
+            if label in _VEHICLES:
+                ends[1][1] = ends[0][1]  # vehicles keep their lane: same distance from the camera
+            speed = rng.uniform(4.0, 6.5) if label in _VEHICLES else rng.uniform(1.1, 1.7)
             times, ground = _walk(ends, speed, 0.0, {})
             # The first of a slot is already under way at time 0, the next ones come after a pause.
             times = times + (-rng.uniform(0.1, 0.7) * times[-1] if time is None else time)
-            metres = 1.0 if label == "car" else rng.uniform(1.55, 1.9)
+            metres = 1.0 if label in _VEHICLES else rng.uniform(1.55, 1.9)
             actors.append(Actor("", label, float(metres), times, ground, random_look(rng, label)))
             time = float(times[-1] + rng.uniform(0.2, 2.0))
     return actors
@@ -137,6 +139,7 @@ def cast_actors(config: SceneConfig, camera: Camera, rng: np.random.Generator) -
     actors = _standers(config, camera, rng)
     actors += _passers(config, camera, rng, "person", config.persons)
     actors += _passers(config, camera, rng, "car", config.cars)
+    actors += _passers(config, camera, rng, "truck", config.trucks)
     return [
         Actor(f"{actor.label}-{number}", actor.label, actor.metres, actor.times, actor.ground, actor.look)
         for number, actor in enumerate(actors, start=1)

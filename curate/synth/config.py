@@ -20,6 +20,7 @@ class SceneConfig:
         fps: Frames per second of the scene's time.
         persons: People walking through at any time (each slot is filled again when its person has left).
         cars: Cars driving through at any time.
+        trucks: Trucks driving through at any time; with any there is a third class.
         standers: People who walk in, stand for `stand_share` of the recording and walk on.
         stand_share: 0..1, the share of the recording for which each of them stands.
         parked_car: A car that stands in every frame, labelled.
@@ -40,6 +41,7 @@ class SceneConfig:
     fps: float = 5.0
     persons: int = 4
     cars: int = 1
+    trucks: int = 0
     standers: int = 1
     stand_share: float = 0.4
     parked_car: bool = True
@@ -61,8 +63,8 @@ class SceneConfig:
             raise ConfigError(
                 f"a scene needs frames >= 1 and fps > 0, got {self.frames} and {self.fps}", item="frames"
             )
-        if min(self.persons, self.cars, self.standers) < 0 or self.noise < 0:
-            raise ConfigError("persons, cars, standers and noise must be >= 0", item="persons")
+        if min(self.persons, self.cars, self.trucks, self.standers) < 0 or self.noise < 0:
+            raise ConfigError("persons, cars, trucks, standers and noise must be >= 0", item="persons")
         shares = [self.stand_share, self.light_drift, self.dusk_from or 0.0, self.dusk_gain]
         if not all(0 <= share <= 1 for share in shares):
             raise ConfigError(f"shares and gains of a scene lie in 0..1, got {shares}", item="stand_share")

@@ -79,7 +79,7 @@ class SyntheticScene:
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names of the labels."""
-        return ("person", "car")
+        return ("person", "car", "truck") if self.config.trucks else ("person", "car")
 
     @property
     def frames(self) -> SceneFrames:

@@ -9,7 +9,7 @@ import numpy as np
 
 from curate.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["Look", "Sprite", "car_sprite", "lamp_sprite", "person_sprite", "tripod_sprite"]
+__all__ = ["Look", "Sprite", "car_sprite", "lamp_sprite", "person_sprite", "tripod_sprite", "truck_sprite"]
 
 _SHIFT = 4  # fractional bits of cv2's polygon coordinates: feet move by less than a pixel a frame
 
@@ -127,6 +127,27 @@ def car_sprite(x: float, y: float, scale: float, heading: float) -> Sprite:
     ]
     shapes = [(1, np.array(body) * flip), (2, np.array(glass) * flip), *wheels]
     return _raster(x, y, 2.2 * scale, 1.55 * scale, shapes)
+
+
+def truck_sprite(x: float, y: float, scale: float, heading: float) -> Sprite:
+    """A truck from the side, 6.4 m by 2.9 m: cab and a tall box; parts 1 body, 2 windows, 3 wheels.
+
+    Args:
+        x: Column of the foot point (middle of the truck).
+        y: Row of the foot point.
+        scale: Pixels per metre.
+        heading: +1 drives to the right, -1 to the left.
+    """
+    flip = np.array([heading * scale, scale])
+    box = [[-3.2, 0.6], [1.5, 0.6], [1.5, 2.9], [-3.2, 2.9]]
+    cab = [[1.65, 0.45], [3.2, 0.45], [3.2, 1.3], [2.8, 2.25], [1.65, 2.25]]
+    glass = [[2.1, 1.4], [3.0, 1.4], [2.7, 2.05], [2.1, 2.05]]
+    wheels = [
+        (3, _ellipse(at * scale * heading, 0.42 * scale, 0.44 * scale, 0.42 * scale))
+        for at in (-2.3, -1.3, 2.3)
+    ]
+    shapes = [(1, np.array(box) * flip), (1, np.array(cab) * flip), (2, np.array(glass) * flip), *wheels]
+    return _raster(x, y, 3.3 * scale, 2.95 * scale, shapes)
 
 
 def lamp_sprite(x: float, y: float, scale: float) -> Sprite:

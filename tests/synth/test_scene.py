@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -110,3 +111,18 @@ def test_impossible_scenes_are_refused(wrong: dict[str, object]) -> None:
         SceneConfig(**wrong)
     with pytest.raises(ValueError, match="frame ids"):
         render_scene(SMALL).annotations_with(["a"])
+
+
+def test_trucks_are_a_third_class_and_change_nothing_else() -> None:
+    plain = SceneConfig(seed=4, frames=20, size=(160, 120), persons=2, cars=1, standers=0)
+    busy = render_scene(replace(plain, trucks=1))
+    assert busy.classes == ("person", "car", "truck")
+    assert render_scene(plain).classes == ("person", "car")
+    labels = [label for index in range(20) for label in busy.annotations_of(index, str(index))]
+    trucks = [label for label in labels if label.label == "truck"]
+    assert len({label.bbox_xyxy for label in trucks}) > 1  # It drives.
+    others = {label.track_id for label in labels if label.label != "truck"}
+    before = {
+        label.track_id for index in range(20) for label in render_scene(plain).annotations_of(index, "f")
+    }
+    assert others <= before

@@ -141,9 +141,9 @@ def _synth(settings: LabelErrorsSettings, seed: int, reporter: SubReporter) -> t
 
 
 def scene_config(seed: int, frames: int) -> SceneConfig:
-    """The scene of a seed: moving cars, people who walk and stand, a parked car, a post, a tripod, shadows."""
+    """The scene of a seed: cars and trucks that drive, people who walk and stand, a parked car, a post, a tripod."""
     return SceneConfig(
-        seed=_SCENE_SEED + seed, frames=frames, size=(384, 288), fps=2.0, persons=5, cars=2, standers=2,
+        seed=_SCENE_SEED + seed, frames=frames, size=(384, 288), fps=2.0, persons=5, cars=2, trucks=1, standers=2,
         clip="rendered", source=REVIEWED,
     )  # fmt: skip
 
