@@ -100,8 +100,15 @@ class SiteDetector:
         return self._network.mask is not None
 
     @torch.inference_mode()
-    def predict(self, images: Sequence[ImageArray], *, masks: bool = False) -> list[Detections]:
+    def predict(
+        self, images: Sequence[ImageArray], *, masks: bool = False, score: float = 0.0
+    ) -> list[Detections]:
         """Detections of each (H, W, 3) RGB image; the mask head only runs when masks are asked for.
+
+        Args:
+            images: The frames.
+            masks: Also predict masks.
+            score: Detections below it are left out before their masks are computed.
 
         Raises:
             ModelError: Masks are asked for and it was trained without, or an image does not fit the plate.
@@ -113,6 +120,10 @@ class SiteDetector:
             prepared, dense = self._forward(image)
             probabilities = self._network.class_logits(dense)[0].sigmoid()
             detections = to_detections(prepared, self._network.boxes(dense)[0], probabilities, vote=True)
+            count = int((detections.scores >= score).sum())  # They come best first.
+            detections = Detections(
+                detections.boxes[:count], detections.scores[:count], detections.classes[:count]
+            )
             if masks:
                 shapes, _ = self._masks(prepared, dense, detections.boxes)
                 detections = Detections(detections.boxes, detections.scores, detections.classes, shapes)

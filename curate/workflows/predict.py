@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from curate.files import write_json
 from curate.geometry.boxes import xyxy_to_xywh
 from curate.geometry.rle import rle_to_coco
 from curate.tables import Detections
+from curate.types import ImageArray
 from curate.workflows.drawing import VideoWriter, draw_detections
 from curate.workflows.evaluate import load_detector
 from curate.workflows.footage import Footage, Picture, open_footage, without_password
@@ -94,7 +95,7 @@ def predict(
         ModelError: The detector cannot be used.
         ProjectError: A file cannot be written.
     """
-    from curate.detectors import TorchvisionCoco
+    from curate.detectors import SiteDetector, TorchvisionCoco
 
     if video is None and coco is None:
         raise ConfigError("nothing to write", item="--video, --coco", hint="give at least one of them")
@@ -106,6 +107,12 @@ def predict(
     if isinstance(detector, TorchvisionCoco):
         raise ModelError("this detector is only there to be compared with", item=f"run {chosen.id}")
     limit = project.config.evaluation.score if score is None else score
+
+    def look(image: ImageArray) -> Detections:
+        if isinstance(detector, SiteDetector):
+            return detector.predict([image], masks=masks, score=limit)[0]
+        return _above(detector.predict([image], masks=masks)[0], limit)
+
     footage = open_footage(source, every_n=every_n, max_pixels=project.config.frames.max_pixels)
     outputs = _Outputs(tuple(project.config.classes), footage, video, coco)
     progress = reporter or Quiet()
@@ -115,7 +122,7 @@ def predict(
         try:
             for picture in footage.pictures:
                 started = time.perf_counter()
-                found = _above(detector.predict([picture.image], masks=masks)[0], limit)
+                found = look(picture.image)
                 times.append(time.perf_counter() - started)
                 outputs.add(picture, found)
                 seconds = picture.seconds
@@ -137,11 +144,8 @@ def predict(
 
 
 def _above(found: Detections, score: float) -> Detections:
-    keep = np.flatnonzero(found.scores >= score)
-    masks = None if found.masks is None else tuple(found.masks[index] for index in keep)
-    return replace(
-        found, boxes=found.boxes[keep], scores=found.scores[keep], classes=found.classes[keep], masks=masks
-    )
+    keep = found.scores >= score
+    return Detections(found.boxes[keep], found.scores[keep], found.classes[keep])
 
 
 def _tell(

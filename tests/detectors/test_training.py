@@ -217,6 +217,10 @@ def test_masks_come_only_when_asked_for(trained, run, scene):
     assert masked.masks is not None
     assert len(masked.masks) == len(masked)
     np.testing.assert_array_equal(plain.boxes, masked.boxes)
+    few = detector.predict([scene.image(41)], masks=True, score=0.3)[0]
+    assert 0 < len(few) == (plain.scores >= 0.3).sum() < len(plain)
+    np.testing.assert_array_equal(few.boxes, plain.boxes[: len(few)])
+    assert few.masks == masked.masks[: len(few)]
     assert (masked.masks[0].height, masked.masks[0].width) == (96, 128)
     assert rle_area(masked.masks[0]) > 0
     with pytest.raises(ModelError, match="without masks"):
