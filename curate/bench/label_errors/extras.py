@@ -18,6 +18,7 @@ from curate.issues import (
     DetectionEvidence,
     DetectionTable,
     FinderInputs,
+    HintTable,
     PlaceEvidence,
     Scored,
     expected_errors,
@@ -185,8 +186,9 @@ def _no_label_scores(inputs: FinderInputs) -> FinderInputs:
         location_scores=None,
         predicted_masks=None,
         mask_scores=None,
+        redrawn_masks=None,
     )
-    return replace(inputs, label_evidence=evidence)
+    return replace(inputs, label_evidence=evidence, hints=HintTable.empty())
 
 
 def _no_detections(inputs: FinderInputs) -> FinderInputs:
@@ -208,7 +210,7 @@ def _no_camera(inputs: FinderInputs) -> FinderInputs:
         places=_nowhere(inputs, len(inputs.labels)),
     )
     found = DetectionEvidence(None, None, _nowhere(inputs, len(inputs.detections)))
-    return replace(inputs, label_evidence=evidence, detection_evidence=found)
+    return replace(inputs, label_evidence=evidence, detection_evidence=found, hints=HintTable.empty())
 
 
 def _nowhere(inputs: FinderInputs, count: int) -> PlaceEvidence:
