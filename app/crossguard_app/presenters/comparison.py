@@ -34,6 +34,7 @@ _TITLES = {
     "mask_ap75": "Mask AP75",
     "precision": "Precision",
     "recall": "Recall",
+    "count_error": "Count error per frame",
 }
 GOLD_COLOR = "#ffffff"
 
@@ -56,6 +57,8 @@ def metric_title(metric: str, score: float) -> str:
     """Name of a figure for a person."""
     if metric.startswith("fppi@"):
         return f"False alarms per frame at {float(metric.removeprefix('fppi@')):.0%} recall"
+    if metric.startswith("recall@"):
+        return f"Recall at {metric.removeprefix('recall@').removesuffix('/h')} false alarms an hour"
     if metric in ("precision", "recall"):
         return f"{_TITLES[metric]} at score {score:g}"
     return _TITLES.get(metric, metric)
@@ -67,7 +70,7 @@ def metric_rows(comparison: Comparison, kinds: Sequence[str]) -> list[MetricRow]
     for entry in comparison.differences:
         if entry.kind not in kinds or (entry.before is None and entry.after is None):
             continue
-        counts = entry.metric.startswith("fppi@")
+        counts = entry.metric.startswith(("fppi@", "count_error"))
         rows.append(
             MetricRow(
                 scope=entry.name or "All classes",
