@@ -10,6 +10,7 @@ import json
 import re
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -42,6 +43,8 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "parked": ("frame", "source"),
 }
 """Operations of the helper process and what each takes; `layer`, `interpolate` and `combine` are answered here."""
+_LONGEST_SECONDS = 120
+_LOOK_SECONDS = 0.5
 _COMBINATIONS = {"unite": united, "subtract": subtracted}
 
 
@@ -90,12 +93,12 @@ async def _assist(request: Request) -> Response:
         token = asked.get("token")
         if not isinstance(token, str) or not verify(project_secret(project), token, "assist", asked["frame"]):
             return _refusal("this address was not written by the app", 403)
-        return JSONResponse(await _answer(project, asked), headers={"Cache-Control": "no-store"})
+        return JSONResponse(await _answer(project, asked, request), headers={"Cache-Control": "no-store"})
     except CurateError as error:
         return _refusal(f"{error.message} ({error.hint})" if error.hint else error.message, 422)
 
 
-async def _answer(project: Project, asked: Mapping[str, Any]) -> dict[str, Any]:
+async def _answer(project: Project, asked: Mapping[str, Any], request: Request) -> dict[str, Any]:
     operation = str(asked.get("op"))
     if operation == "layer":
         return await run_in_threadpool(_layer, project, asked["frame"], str(asked.get("source")))
@@ -107,7 +110,7 @@ async def _answer(project: Project, asked: Mapping[str, Any]) -> dict[str, Any]:
         raise DataError(f"no such operation: {operation!r}")
     fields = {name: asked[name] for name in _FIELDS[operation] if asked.get(name) is not None}
     future = await run_in_threadpool(lambda: client_of(project).request(operation, **fields))
-    result = await asyncio.wrap_future(future)
+    result = await _awaited(future, request)
     if operation == "difference":
         name = str(result["file"]).rpartition("/")[2]
         signature = sign(project_secret(project), "difference", name)
@@ -115,6 +118,19 @@ async def _answer(project: Project, asked: Mapping[str, Any]) -> dict[str, Any]:
     if operation == "parked":
         return await run_in_threadpool(_parked, project, list(result["labels"]))
     return result
+
+
+async def _awaited(future: Future[dict[str, Any]], request: Request) -> dict[str, Any]:
+    """The result, unless the browser goes away first: a server that is told to stop waits for open requests."""
+    waiting = asyncio.wrap_future(future)
+    for _ in range(round(_LONGEST_SECONDS / _LOOK_SECONDS)):
+        done, _pending = await asyncio.wait({waiting}, timeout=_LOOK_SECONDS)
+        if done:
+            return waiting.result()
+        if await request.is_disconnected():
+            break
+    waiting.cancel()
+    raise DataError(f"no answer within {_LONGEST_SECONDS} seconds", hint="try again; the machine may be busy")
 
 
 def _parked(project: Project, label_ids: list[str]) -> dict[str, Any]:

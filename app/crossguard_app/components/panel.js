@@ -136,7 +136,7 @@ export class Panel {
     return h("section", { class: "verdicts" },
       this.classes(),
       h("div", { class: "pair" },
-        this.action("All is right", "keep", "primary"),
+        this.action(frame.labels.length ? "All is right" : "Nothing is here", "keep", "primary"),
         this.action("Delete label", "delete", "danger", !this.bench.selected)),
       h("div", { class: "pair" },
         this.action("Carry over", "carryOver"),
@@ -157,7 +157,13 @@ export class Panel {
     const shown = count > rows.length ? `, ${from + 1} to ${from + rows.length} listed` : "";
     const title = count === 1 ? "1 label on this frame" : `${count} labels on this frame${shown}`;
     return h("section", { class: "labels" }, h("h4", {}, title),
-      rows.length ? h("ol", {}, rows) : h("p", { class: "quiet" }, "Nothing is labelled here. Draw a box (W), click the things (S), or see what a detector suggests (L)."));
+      rows.length ? h("ol", {}, rows) : h("p", { class: "quiet" }, this.howToBegin()));
+  }
+
+  howToBegin() {
+    const key = (command) => this.bench.bindings.hint(command).split(" ")[0] || "its button";
+    return `Nothing is labelled here. Draw a box (${key("box")}), click the things (${key("segment")}), ` +
+      `or see what a detector suggests (${key("layer")}).`;
   }
 
   notes(label) {

@@ -66,6 +66,7 @@ def page() -> None:
     with right:
         _cell(project, coverage, rows, columns, only, gold=gold)
     _thin(coverage, least)
+    st.subheader("Label next", anchor=False)
     choose_next(project)
 
 

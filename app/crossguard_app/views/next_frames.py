@@ -61,7 +61,6 @@ def _waiting(job: Job) -> None:
 
 def choose_next(project: Project) -> None:
     """The button that starts the search, its progress, and what it found: to go through in the editor."""
-    st.subheader("Label next", anchor=False)
     jobs = project.store.jobs(kinds=(_NEXT,), limit=1)
     if is_choosing(project):
         _waiting(jobs[0])
