@@ -112,3 +112,36 @@ def test_the_name_typed_once_is_kept_for_the_next_visit(shared_page, shared_serv
     saved(page)
     page.locator('[data-action="history"]').click()
     page.locator(".history small").filter(has_text="Ann <b>Lee</b>").first.wait_for()
+
+
+def test_from_the_overview_by_keyboard_alone(shared_page, shared_server, shared_sample):
+    page, store, issues = shared_page, shared_sample.project.store, shared_sample.issues
+    before = len(store.decisions())
+    page.goto(shared_server.url)
+    page.get_by_role("link", name="Queue").wait_for()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if "Queue" in page.evaluate("document.activeElement.innerText ?? ''"):
+            break
+    page.keyboard.press("Enter")
+    page.locator(".workbench[data-item]").wait_for()
+    # What the keys do stands on the buttons, in the words of the issue that is shown.
+    words = {
+        issues[3].id: ("Delete the label", "The label is right"),
+        issues[4].id: ("Leave the frame out", "The frame is fine"),
+        issues[5].id: ("Call it bicycle", "The label is right"),
+    }
+    seen: set[str] = set()
+    pressed = 0
+    while seen != set(words):
+        key = page.locator(".workbench").get_attribute("data-item")
+        if key in words:
+            seen.add(key)
+            answers = page.locator(".answers .text").all_inner_texts()
+            assert tuple(answers) == words[key]
+        page.keyboard.press("b" if key in words else "Space")
+        pressed += 1
+        page.locator(f'.workbench:not([data-item="{key}"]), .workbench[data-empty]').first.wait_for()
+        assert "Ctrl+Z takes it back" in page.locator(".message").inner_text()
+    saved(page)
+    assert len(store.decisions()) == before + pressed

@@ -27,8 +27,11 @@ export class Edits {
 
   // The selected label, or null and a word about it.
   chosen() {
-    const { selected } = this.bench;
-    if (!selected) this.say("Select a label first: click it, or press Tab.");
+    const { selected, issue, bindings } = this.bench;
+    if (!selected && issue && !issue.annotation_id) {
+      this.say(`No label is selected. ${bindings.hint("keep")}: ${issue.answers.keep.toLowerCase()}. `
+        + `${bindings.hint("nextObject")}: select one of the frame.`);
+    } else if (!selected) this.say("Select a label first: click it, or press Tab.");
     return selected ?? null;
   }
 

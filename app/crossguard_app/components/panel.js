@@ -90,15 +90,15 @@ export class Panel {
     const { bench } = this;
     const decided = Boolean(bench.decision(issue.id));
     const many = issue.group_id && issue.group_size > 1;
-    const all = many && bench.grouped ? ` all ${issue.group_size}` : "";
+    const all = many && bench.grouped ? ` · all ${issue.group_size}` : "";
     const none = issue.proposal.kind === "none";
     return h("section", { class: "verdicts" },
       many && h("label", { class: "group-toggle" },
         h("input", { type: "checkbox", checked: bench.grouped, onchange: () => this.toggleGroup() }),
         h("span", {}, `One answer for ${issue.group_size} labels at this place`), h("kbd", {}, this.bench.bindings.hint("group"))),
-      h("div", { class: "pair" },
-        this.action(none ? "No proposal" : `Apply${all}`, "apply", "primary", decided || none),
-        this.action(`Keep${all}`, "keep", "", decided)),
+      h("div", { class: "answers" },
+        this.action(`${issue.answers.apply}${none ? "" : all}`, "apply", "primary", decided || none),
+        this.action(`${issue.answers.keep}${all}`, "keep", "", decided)),
       h("div", { class: "pair" },
         this.action(decided ? "Go on" : "Edit done", "submit"),
         this.action("Skip", "skip", "", decided)),

@@ -33,8 +33,8 @@ export class QueueBar {
     const { items, low, high } = progress.next;
     const near = items > 1 ? `; the next ${items} hold ${round(low)} to ${round(high)}` : "";
     parts.push([`about ${round(progress.expected)}`, `errors left${near}`]);
-    if (progress.precision !== null) parts.push([`${round(100 * progress.precision)} %`, "of the decided were errors"]);
-    if (progress.per_minute) parts.push([round(progress.per_minute), "decisions a minute"]);
+    if (progress.precision !== null) parts.push([`${round(100 * progress.precision)} %`, "were errors"]);
+    if (progress.per_minute) parts.push([round(progress.per_minute), "a minute"]);
     this.text.replaceChildren(...parts.flatMap(([number, words], index) =>
       [index ? h("span", { class: "dot" }, "· ") : "", h("b", {}, number), ` ${words} `]));
     this.toggle.setAttribute("aria-expanded", String(this.history.open));

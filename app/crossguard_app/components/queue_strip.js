@@ -66,7 +66,8 @@ export class QueueStrip {
   }
 
   group(name, title, pictures) {
-    const empty = { change: "", film: "", alike: "Known for labels that a scan has seen as they are now." }[name];
+    const empty = name === "alike" && (this.bench.issue?.annotation_id
+      ? "Known after the next scan: this label has changed." : "There is no label here to compare with.");
     if (!pictures.length && !empty) return null;
     return h("div", { class: `strip-group ${name}` }, h("h4", {}, title),
       pictures.length ? h("div", { class: "strip-row" }, pictures.map((picture) => this.picture(picture)))

@@ -246,6 +246,9 @@ export class Workbench {
     const together = group && this.grouped && issue.group_id && issue.group_size > 1;
     this.push({ kind, issue_id: issue.id, closes: issue.id, target: issue.annotation_id,
       ...(together ? { group: true, group_id: issue.group_id } : {}), ...fields }, text);
+    this.toolbar.say(`${text[0].toUpperCase()}${text.slice(1)}${together ? `, all ${issue.group_size}` : ""}. `
+      + `${this.bindings.hint("undo")} takes it back${["edit", "add"].includes(kind)
+        ? `, ${this.bindings.hint("submit")} goes on` : ""}.`);
     return true;
   }
 

@@ -10,7 +10,13 @@ from crossguard_app.presenters.queue_filter import QueueFilter
 from crossguard_app.presenters.review_log import history_values, progress_values
 from crossguard_app.presenters.shapes import class_colors, frame_values, mask_values
 from crossguard_app.presenters.sync import SyncResult
-from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
+from crossguard_app.presenters.wording import (
+    TITLES,
+    VERDICTS,
+    answer_words,
+    number_text,
+    proposal_sentence,
+)
 from crossguard_app.resources import assist_url, context_url
 from curate.annotations import Issue, IssueState
 from curate.errors import NotFoundError
@@ -136,6 +142,7 @@ def _item(project: Project, issue: Issue, group_size: int) -> dict[str, Any]:
                 "text": proposal.label or issue.label or "proposal",
                 "says": sentence,
             },
+            "answers": answer_words(issue),
             "state": issue.state.value,
             "verdict": verdict,
             "decision_id": decision_id,

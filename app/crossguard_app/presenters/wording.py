@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from curate.annotations import DecisionKind, Issue, IssueType, Proposal, ProposalKind
 
-__all__ = ["TITLES", "VERDICTS", "number_text", "proposal_sentence"]
+__all__ = ["TITLES", "VERDICTS", "answer_words", "number_text", "proposal_sentence"]
 
 TITLES: dict[IssueType, str] = {
     IssueType.MISSING: "Missing label",
@@ -42,6 +42,21 @@ def proposal_sentence(issue: Issue) -> str:
         ProposalKind.NONE: "",
     }
     return sentences[proposal.kind]
+
+
+def answer_words(issue: Issue) -> dict[str, str]:
+    """What the two main answers to an issue say on their buttons: "apply" and "keep"."""
+    proposal = issue.proposal
+    apply = {
+        ProposalKind.EDIT: "Use the new shape",
+        ProposalKind.RELABEL: f"Call it {proposal.label}",
+        ProposalKind.DELETE_LABEL: "Delete the label",
+        ProposalKind.ADD: "Add the label",
+        ProposalKind.EXCLUDE_FRAME: "Leave the frame out",
+        ProposalKind.NONE: "No proposal",
+    }
+    keep = {IssueType.MISSING: "Nothing is missing", IssueType.BAD_FRAME: "The frame is fine"}
+    return {"apply": apply[proposal.kind], "keep": keep.get(issue.type, "The label is right")}
 
 
 def number_text(value: float) -> str:
