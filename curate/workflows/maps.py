@@ -44,6 +44,7 @@ __all__ = [
     "Alike",
     "embedding_map",
     "frame_map",
+    "lay_out_maps",
     "similar_crops",
     "similar_frames",
 ]
@@ -213,6 +214,12 @@ def frame_map(project: Project) -> pd.DataFrame:
             "labelled_by": [" + ".join(name for name in covered if key in covered[name]) for key in keys],
         }
     )
+
+
+def lay_out_maps(project: Project) -> None:
+    """Project crops and frames to the plane now, so that the pages need not; what is there already is kept."""
+    embedding_map(project)
+    frame_map(project)
 
 
 def similar_crops(project: Project, annotation_id: str, count: int) -> list[Alike]:

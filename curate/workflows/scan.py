@@ -15,6 +15,7 @@ from curate.issues import gather, rank_issues, score_evidence
 from curate.store import Artifact, IssueSync
 from curate.workflows.dataset import LabelledFrame, labelled_frames, working_frames
 from curate.workflows.files import write_json
+from curate.workflows.maps import lay_out_maps
 from curate.workflows.picked import picked_issues
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
@@ -89,6 +90,8 @@ def scan(project: Project, *, reporter: Reporter | None = None, force: bool = Fa
     seen = {annotation.id: annotation.revision for annotation in annotations}
     sync = _save(project, [*found, *picked_issues(project, found)], seen, state)
     done.append(f"{sync.new} new issues, {sync.obsolete} no longer found")
+    progress.update(0.99, "laying the maps out")
+    lay_out_maps(project)
     progress.update(1.0, "done")
     return ScanReport(False, tuple(done), sync, _open_by_type(project))
 

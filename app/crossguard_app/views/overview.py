@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pandas as pd
@@ -32,7 +33,8 @@ def _next(status: ProjectStatus) -> None:
         text, action = st.columns([4, 1], vertical_alignment="center")
         with text:
             st.caption("NEXT STEP")
-            st.text(sentence[:1].upper() + sentence[1:])
+            # The buttons beside it say the commands' names.
+            st.text(re.sub(r" \(curate [^)]*\)", "", sentence[:1].upper() + sentence[1:]))
             if command:
                 st.code(command, language="bash")
         with action:
@@ -112,7 +114,7 @@ def page() -> None:
     project = current_project()
     status = project_status(project)
     st.title(status.site, anchor=False)
-    st.text(f"Camera {status.camera} · {project.root}")
+    st.text(f"Camera {status.camera}", help=f"`{project.root}`")
     stage_strip(stages(project, status))
     _next(status)
     _jobs()
