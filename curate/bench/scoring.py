@@ -133,7 +133,7 @@ _NAMES = {
     "boxes": f"boxes: frames with {LABELS} labels and {DETECTIONS} predictions each",
     "masks": "masks: so many labels, each with a predicted mask",
     "rerank": "ranked again after 200 decisions: so many labels",
-    "cleanlab": "cleanlab, three scores per box: frames",
+    "cleanlab": "cleanlab (`get_label_quality_scores`), the same frames",
 }
 
 
