@@ -220,7 +220,8 @@ class _Rounds:
             database = self.root / ".crossguard" / "crossguard.db"
             size = database.stat().st_size if database.exists() else 0
             limit = chance.choice((4096, 65_536, size, size + 8192, size + 200_000))
-            ended = in_child(work, output, Fault(kind, 0, limit))
+            # What it says has to fit, too.
+            ended = in_child(work, output, Fault(kind, 0, max(4096, limit)))
             return ended, ended.code != 0
         if kind == "cut":
             ended = in_child(work, output, Fault(kind, after), lambda: cut_connections(str(self.postgres)))

@@ -31,6 +31,7 @@ STEPS = ("ingest", "review", "version", "scan", "training")
 FAULTS = ("kill", "disk_full", "file_limit", "cut", "corrupt", "clock")
 _SECONDS = 180.0
 _ROOM = 400_000
+_FAULT_OF_OURS = 70
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Ended:
     @property
     def clear(self) -> bool:
         """Whether it said in words what was wrong, or nothing was: no traceback."""
-        return self.code < 0 or "Traceback (most recent call last)" not in self.output
+        return self.code < 0 or (self.code != _FAULT_OF_OURS and "Traceback" not in self.output)
 
 
 def in_child(
@@ -114,7 +115,7 @@ def _wait(pid: int, seconds: float, *, stop: bool) -> int:
 
 
 def _be_child(work: Callable[[], int], output: Path, fault: Fault) -> None:
-    code = 70
+    code = _FAULT_OF_OURS
     try:
         os.setsid()
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
