@@ -1,5 +1,6 @@
 """Feature vectors of crops and frames, nearest neighbours in faiss, and what they say about labels."""
 
+from curate.embeddings.duplicates import duplicate_crops
 from curate.embeddings.embedder import Embedder, crop_square
 from curate.embeddings.index import FLAT_LIMIT, CropIndex
 from curate.embeddings.neighbours import Agreement, Outliers, knn_agreement, outlier_distance
@@ -15,6 +16,7 @@ __all__ = [
     "Outliers",
     "Reducer",
     "crop_square",
+    "duplicate_crops",
     "knn_agreement",
     "load_reducer",
     "normalise",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from curate.annotations import Annotation, Frame, IssueState
+from curate.embeddings import Reducer, duplicate_crops
 from curate.errors import DataError
 from curate.issues import FramePool, Objects, Pick, choose_varied, committee_doubt
 from curate.tables import Detections
@@ -18,7 +19,7 @@ from curate.workflows.committee import committee_detections
 from curate.workflows.coverage import covered_frames
 from curate.workflows.dataset import working_frames
 from curate.workflows.decided import standing_decisions
-from curate.workflows.embedding_store import Embedded, load_vectors, vectors_path
+from curate.workflows.embedding_store import Embedded, crop_key, load_vectors, vectors_path
 from curate.workflows.pictures import picture_health
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
@@ -92,7 +93,7 @@ def label_next(project: Project, count: int, *, reporter: Reporter | None = None
         span=project.config.split.block_seconds,
     )
     objects = _detected(seen, frames, view.light)
-    labelled = _labelled(own, places, frames, view.light, project.config.classes)
+    labelled = _labelled(own, places, frames, view.light, project.config.classes, _novel_share(project, own))
     picks = choose_varied(pool, labelled, objects, count)
     progress.update(1.0, f"{len(picks)} frames chosen")
     rows = [(at, row, found) for at, found in seen for row in range(len(found))]
@@ -226,12 +227,27 @@ def _labelled(
     frames: Sequence[Frame],
     light: IntArray,
     classes: Sequence[str],
+    weights: FloatArray,
 ) -> Objects:
     at = np.array([places[label.frame_id] for label in labels], np.int64)
     boxes = np.array([label.bbox_xyxy for label in labels], float).reshape(-1, 4)
     kinds = np.array([list(classes).index(label.label) for label in labels], np.int64)
     sizes = np.array([(frame.width, frame.height) for frame in frames], float)
-    return Objects(at, _cells(boxes, kinds, sizes[at], light[at]), np.ones(len(labels)))
+    return Objects(at, _cells(boxes, kinds, sizes[at], light[at]), weights)
+
+
+def _novel_share(project: Project, labels: Sequence[Annotation]) -> FloatArray:
+    """(L,) what each label counts: the near-duplicates of one crop (a parked car on 100 frames) together count as one.
+
+    One each where the last scan has not embedded all of them.
+    """
+    stored = load_vectors(vectors_path(project, Embedded.CROP))
+    if len(labels) < 2 or any(crop_key(label) not in stored for label in labels):
+        return np.ones(len(labels))
+    vectors = np.stack([stored[crop_key(label)] for label in labels]).astype(np.float32)
+    reduced = Reducer.fit(vectors).transform(vectors)
+    heads = duplicate_crops(reduced, [label.frame_id for label in labels])
+    return np.asarray(1 / np.bincount(heads, minlength=len(labels))[heads])
 
 
 def _say(

@@ -10,6 +10,7 @@ from curate.embeddings import (
     Embedder,
     Reducer,
     crop_square,
+    duplicate_crops,
     knn_agreement,
     load_reducer,
     normalise,
@@ -243,3 +244,14 @@ def test_the_map_keeps_clusters_apart_and_is_repeatable() -> None:
     for count in (0, 1, 2, 9):
         assert np.isfinite(project_2d(vectors[:count])).all()
         assert project_2d(vectors[:count]).shape == (count, 2)
+
+
+def test_near_duplicate_crops_share_a_head_and_two_objects_of_a_frame_never() -> None:
+    rng = np.random.default_rng(0)
+    parked, walker = rng.normal(size=(2, 16))
+    vectors = np.stack([parked, walker, parked + 0.01, -walker, parked - 0.01, parked + 0.02])
+    assert duplicate_crops(vectors, ["a", "a", "b", "b", "c", "c"]).tolist() == [0, 1, 0, 3, 0, 5]
+    assert duplicate_crops(vectors[[0, 2]], ["a", "a"]).tolist() == [0, 1]
+    assert duplicate_crops(vectors[:1]).tolist() == [0]
+    with pytest.raises(DataError, match="one frame per crop"):
+        duplicate_crops(vectors, ["a"])
