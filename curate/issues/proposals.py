@@ -46,7 +46,7 @@ def label_proposal(kind: IssueType, row: int, evidence: Evidenced) -> Proposal:
         box = better_box(row, inputs, context)
         return Proposal(ProposalKind.NONE) if box is None else _edit_box(row, box, inputs)
     if kind is IssueType.INACCURATE_MASK:
-        return _edit_mask(row, inputs)
+        return _edit_mask(row, inputs, better_box(row, inputs, context))
     if kind is IssueType.INCONSISTENT_TRACK:
         own = int(inputs.labels.classes[row])
         other = likelier_class(row, inputs, context)
@@ -210,9 +210,17 @@ def _bounds(mask: Mask | None) -> FloatArray | None:
     return None if bounds is None else np.array(bounds, float)
 
 
-def _edit_mask(row: int, inputs: FinderInputs) -> Proposal:
-    """The surer of the segmenter's and the detector's mask, and its box if that is still the same object."""
+def _edit_mask(row: int, inputs: FinderInputs, better: BoxTuple | None) -> Proposal:
+    """A new mask for a mask that is not believed.
+
+    Where the box is doubted as well (tools derive it from the mask, so a wrong mask has a wrong box): the better
+    box with the mask redrawn for it. Else the surer of the segmenter's and the detector's mask, and its box if
+    that is still the same object.
+    """
     evidence = inputs.label_evidence
+    redrawn = None if evidence.redrawn_masks is None else evidence.redrawn_masks[row]
+    if better is not None and redrawn and _fill(redrawn, np.array(better)) >= _FITS:
+        return Proposal(ProposalKind.EDIT, bbox_xyxy=better, mask=redrawn)
     offers: list[tuple[float, Mask]] = []
     for masks, confidence in (
         (evidence.segmenter_masks, evidence.segmenter_scores),

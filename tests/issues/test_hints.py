@@ -103,3 +103,39 @@ def test_hints_without_evidence_are_harmless(kit: Any) -> None:
     inputs = kit.build(*kit.world())
     bare = HintTable(np.array([5]), np.array([STRANGER]), np.array([-1]), np.array([0]))
     assert len(missing(replace(inputs, hints=bare), kit, 5)) <= 1
+
+
+def test_a_wrong_mask_with_a_wrong_box_gets_both_redrawn(kit: Any) -> None:
+    """The mask was eroded and the box drawn around it: foreground and detector agree on the whole object."""
+    from curate.issues.proposals import label_proposal
+    from curate.issues.scoring import gather
+
+    rows, seen = kit.world()
+    whole = rows[0].box
+    small = (whole[0] + 5, whole[1] + 12, whole[2] - 5, whole[3] - 12)
+    rows[0] = kit.replace(rows[0], box=small, refined=whole)
+    inputs = kit.build(rows, seen)
+    blank: list[Any] = [None] * (len(rows) - 1)
+    snapped = np.full((len(rows), 4), np.nan)
+    snapped[0] = (whole[0] - 1, whole[1], whole[2], whole[3] + 1)
+    inputs = replace(
+        inputs,
+        labels=replace(inputs.labels, masks=(kit.ellipse(small), *blank)),
+        label_evidence=replace(
+            inputs.label_evidence, snapped_boxes=snapped, redrawn_masks=(kit.ellipse(whole), *blank)
+        ),
+    )
+    evidence = gather(inputs, kit.classes)
+    for kind in (IssueType.INACCURATE_MASK, IssueType.BAD_LOCATION):
+        proposal = label_proposal(kind, 0, evidence)
+        assert proposal.kind is ProposalKind.EDIT
+        assert proposal.bbox_xyxy == pytest.approx(
+            snapped[0]
+        )  # The foreground's box: sharper than a regression.
+        assert proposal.mask == kit.ellipse(whole)
+    # A piece of foreground that no detector agrees with is not followed.
+    lost = np.array(snapped)
+    lost[0] = (whole[0] - 60, whole[1] - 40, whole[2] + 60, whole[3] + 40)
+    inputs = replace(inputs, label_evidence=replace(inputs.label_evidence, snapped_boxes=lost))
+    box = label_proposal(IssueType.BAD_LOCATION, 0, gather(inputs, kit.classes)).bbox_xyxy
+    assert box == pytest.approx(whole, abs=3)
