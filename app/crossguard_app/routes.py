@@ -28,7 +28,7 @@ from curate.workflows.project import Project
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["MEDIA_TYPES", "WIDTHS", "app_routes", "asset_url", "assets_digest"]
+__all__ = ["MEDIA_TYPES", "WIDTHS", "app_routes", "asset_url", "assets_digest", "modules_of"]
 
 COMPONENTS = Path(__file__).parent / "components"
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "BMP": "image/bmp"}
@@ -42,6 +42,7 @@ _SAFE = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
 _FRAME_ID = re.compile(r"^[0-9a-f]{32}$")
+_IMPORT = re.compile(r"""\bfrom\s+["']\./([a-z_]+\.js)["']""")
 _ASSET = re.compile(r"^[a-z_]+\.js$")
 
 
@@ -69,6 +70,19 @@ def assets_digest() -> str:
 def asset_url(name: str) -> str:
     """Path of a module of the editor."""
     return f"{base_path()}/{ROUTE}/assets/{assets_digest()}/{name}"
+
+
+@lru_cache(maxsize=8)
+def modules_of(entry: str) -> tuple[str, ...]:
+    """A module and all that it imports, directly or by others."""
+    found: dict[str, None] = {}
+    waiting = [entry]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = None
+            waiting += _IMPORT.findall((COMPONENTS / name).read_text(encoding="utf-8"))
+    return tuple(found)
 
 
 async def _asset(request: Request) -> Response:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from crossguard_app.resources import image_url, project_secret
-from crossguard_app.routes import asset_url
+from crossguard_app.routes import asset_url, modules_of
 from crossguard_app.signing import read_secret, sign
 from curate.annotations import replace
 from curate.errors import ProjectError
@@ -101,6 +101,13 @@ def test_modules_are_served_by_name_only(get) -> None:
     assert b"export default" in body
     assert get(asset_url("editor.py"))[0] == 404
     assert get(asset_url("..%2fsigning.py"))[0] == 404
+
+
+def test_a_module_is_known_with_all_that_it_imports(get) -> None:
+    modules = modules_of("main.js")
+    assert {"main.js", "workbench.js", "queue_parts.js", "queue_strip.js", "geometry.js"} <= set(modules)
+    assert "gallery.js" not in modules
+    assert {get(asset_url(name))[0] for name in modules} == {200}
 
 
 def test_the_secret_belongs_to_its_owner_and_stays(sample) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from crossguard_app.routes import asset_url
+from crossguard_app.routes import asset_url, modules_of
 
 __all__ = ["editor", "outbox_of"]
 
@@ -18,8 +18,15 @@ _STATE = "sync"
 
 
 def loader(module: str) -> str:
-    """The script that Streamlit runs: it fetches the real module, whose imports then work as written."""
+    """The script that Streamlit runs: it fetches the real module, whose imports then work as written.
+
+    All modules are asked for at once; by themselves they would come one layer of imports after the other.
+    """
+    addresses = ", ".join(f'"{asset_url(name)}"' for name in modules_of(module))
     return (
+        f"for (const href of [{addresses}]) {{\n"
+        '  document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href }));\n'
+        "}\n"
         f'const module = await import(new URL("{asset_url(module)}", window.location.origin));\n'
         "export default module.default;\n"
     )
