@@ -9,6 +9,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -60,15 +61,22 @@ class Segmenter:
     """
 
     def __init__(self, *, threads: int = 0) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        providers = ["CPUExecutionProvider"]
-        self._encoder = ort.InferenceSession(
-            str(weights_path(SEGMENTER_ENCODER)), options, providers=providers
-        )
-        self._decoder = ort.InferenceSession(
-            str(weights_path(SEGMENTER_DECODER)), options, providers=providers
+        self._options = ort.SessionOptions()
+        self._options.intra_op_num_threads = threads
+        self._options.log_severity_level = 3
+
+    # Each half is loaded when first needed: who only encodes, or only answers prompts, has only that.
+    @cached_property
+    def _encoder(self) -> ort.InferenceSession:
+        return self._session(SEGMENTER_ENCODER)
+
+    @cached_property
+    def _decoder(self) -> ort.InferenceSession:
+        return self._session(SEGMENTER_DECODER)
+
+    def _session(self, name: str) -> ort.InferenceSession:
+        return ort.InferenceSession(
+            str(weights_path(name)), self._options, providers=["CPUExecutionProvider"]
         )
 
     def embed(self, image: ImageArray, window: BoxTuple | None = None) -> FrameEmbedding:

@@ -14,7 +14,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import IO, Any
 
 import cv2
@@ -35,7 +34,7 @@ from curate.workflows.tracks import TRACE_TOLERANCE, parked
 __all__ = ["AssistWorker", "main", "tidy"]
 
 _NICE = 5
-"""The pages must stay quick while a frame is being read."""
+"""Pages and clicks must stay quick while a frame is being read."""
 _EMBEDDINGS = 12
 _LEAST_SCORE = 0.05
 _MOST_DETECTIONS = 300
@@ -55,6 +54,7 @@ class AssistWorker:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._reader = _FrameReader(project)
+        self._prompter = Segmenter()
         self._detectors: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
         self._operations: Mapping[str, Callable[..., dict[str, Any]]] = {
@@ -93,7 +93,7 @@ class AssistWorker:
         embedding = self._reader.get(frame)
         clicks = [(float(x), float(y)) for x, y in points]
         prompt = None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
-        found = self._reader.segmenter.segment(embedding, box=prompt, points=clicks, positive=list(positive))
+        found = self._prompter.segment(embedding, box=prompt, points=clicks, positive=list(positive))
         mask = tidy(found.mask, [click for click, wanted in zip(clicks, positive, strict=True) if wanted])
         polygons = mask_to_polygons(mask, tolerance=TRACE_TOLERANCE)
         if not polygons:
@@ -193,11 +193,6 @@ class _FrameReader:
         self._news = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
 
-    @cached_property
-    def segmenter(self) -> Segmenter:
-        """Loaded at first use."""
-        return Segmenter()
-
     def prepare(self, frame: str, ahead: list[str]) -> FrameEmbedding | None:
         """Read this frame, then those ahead; None when the user has gone elsewhere meanwhile."""
         with self._news:
@@ -233,13 +228,16 @@ class _FrameReader:
         return self._done.get(frame)
 
     def _read(self) -> None:
+        # On Linux this is the thread's own priority, and that of the threads which the encoder starts from here.
+        os.nice(_NICE)
+        encoder = Segmenter()
         while True:
             with self._news:
                 self._news.wait_for(lambda: bool(self._wanted))
                 frame = self._wanted[0]
             try:
                 image = self._project.frame_image(_known(self._project, frame))
-                embedding = self._cache.get(self.segmenter, frame, image)
+                embedding = self._cache.get(encoder, frame, image)
             except CurateError as error:
                 self._settle(frame, None, error)
             else:
@@ -314,7 +312,6 @@ def main(folder: str, requests: IO[str], answers: IO[str]) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(_NICE)
     # What a library prints must not be taken for an answer.
     output, sys.stdout = sys.stdout, sys.stderr
     try:
