@@ -275,6 +275,8 @@ def _unpack(path: Path, folder: Path, max_bytes: int, max_files: int) -> None:
 
 def _target(member: zipfile.ZipInfo, path: Path) -> PurePosixPath | None:
     """Where a member belongs inside the folder; None for a folder."""
+    if not member.filename:
+        raise FormatError("the archive holds a file without a name", file=path)
     name = member.filename.replace("\\", "/")
     target = PurePosixPath(name)
     if target.is_absolute() or ".." in target.parts or re.match(r"[A-Za-z]:", name) or "\x00" in name:

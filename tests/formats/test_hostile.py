@@ -115,6 +115,12 @@ def test_archives_that_cannot_be_read(tmp_path):
         read("voc", tmp_path / "x.zip")
 
 
+def test_a_file_without_a_name(tmp_path):
+    path = archive(tmp_path / "x.zip", ("good.xml", "<annotation/>"), (zipfile.ZipInfo(""), "x"))
+    with pytest.raises(FormatError, match="without a name"):
+        read("voc", path)
+
+
 def test_an_error_inside_an_archive_names_the_archive(tmp_path):
     path = archive(tmp_path / "x.zip", ("data.yaml", "names: [a]"), ("labels/a.txt", "7 0 0 0 0\n"))
     with pytest.raises(FormatError) as caught:
