@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import uuid
 
+import pytest
+
 from crossguard_app.presenters.sync import take_in
 from curate.annotations import Decision, DecisionKind, IssueState
 from curate.review import decide
@@ -187,3 +189,22 @@ def test_two_people_are_shown_different_issues(sample) -> None:
     ann, bob = shown("ann"), shown("bob")
     assert ann == alone
     assert not ann & bob
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"client": "browser", "operations": ["no object"]},
+        {"client": "browser", "operations": [{"kind": "keep"}]},
+        {"client": "browser", "operations": [{"n": [1]}]},
+        {"client": "browser", "operations": [{"n": 2**70}]},
+        {"client": "browser", "operations": {"n": 1}},
+        {"client": ["browser"], "operations": []},
+        {"client": "a\ud800", "operations": []},
+        ["no outbox"],
+    ],
+)
+def test_what_is_no_outbox_is_told_and_changes_nothing(sample, sent) -> None:
+    result = take_in(sample.project, "ann", sent)
+    assert "no list of edits" in result.trouble
+    assert (result.acknowledged, sample.project.store.decisions()) == (0, [])

@@ -52,6 +52,7 @@ BAD = [
     (label(segmentation=[[10, 10, 30, 10, 30]]), "polygon", "even number"),
     (label(segmentation=[[10, 10, 20, 20, 30, 30]]), "polygon", "no area"),
     (label(segmentation=[[10, 10, 30, math.nan, 30, 30]]), "not_finite", "finite"),
+    (label(segmentation=[[10, 10, 1e300, 10, 1e300, 1e300, 10, 10]]), "polygon", "within 10,000,000 px"),
     (label(segmentation=SQUARE), "wrong_type", "a ring must be a list"),
     (label(segmentation="rle"), "wrong_type", "list of rings or an RLE"),
     (label(segmentation=[[10, 10, 900, 10, 900, 30]]), "box_outside", "the polygon reaches 260.0 px"),
