@@ -335,7 +335,11 @@ def _kept(
                 return {name: np.asarray(data[name]) for name in data.files if name != "digest"}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # Not there or broken: made below.
-    arrays = make()
+    from threadpoolctl import threadpool_limits
+
+    # Threads that wait for each other spin: beside other work one thread is many times faster than two.
+    with threadpool_limits(limits=1):
+        arrays = make()
     buffer = io.BytesIO()
     np.savez(buffer, digest=np.array(digest), **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from curate.scene.plate import Plate, load_plate
 from curate.scene.sizes import SizePrior
 from curate.types import BoxTuple, FloatArray, IntArray
 from curate.workflows.dataset import working_frames
-from curate.workflows.frame_evidence import load_evidence
+from curate.workflows.frame_evidence import FrameEvidence, load_evidence
 from curate.workflows.pictures import stored_numbers
 from curate.workflows.policy import apply_policy
 from curate.workflows.progress import Quiet, Reporter
@@ -167,6 +166,9 @@ def ghost_places(project: Project, *, reporter: Reporter | None = None) -> list[
 
     Low foreground says that nothing is there (a ghost); high foreground that labels are missing. Empty before the
     first scan. At most 3,000 frames are looked at, spread evenly.
+
+    Raises:
+        DataError: What the last scan left cannot be read any more.
     """
     report = reporter or Quiet()
     known = project.store.artifacts("evidence")
@@ -178,9 +180,17 @@ def ghost_places(project: Project, *, reporter: Reporter | None = None) -> list[
     ):
         labels[annotation.frame_id].append(annotation.bbox_xyxy)
     rows: list[tuple[str, FloatArray, float, float, str]] = []
+    read = 0
     for number, frame in enumerate(frames):
         report.update(number / len(frames), f"frame {number + 1} of {len(frames)}")
-        rows += _unexplained(project, frame.id, project.root / known[frame.id].path, labels[frame.id])
+        evidence = load_evidence(project.root / known[frame.id].path)
+        if evidence is not None:
+            read += 1
+            rows += _unexplained(project, frame.id, evidence, labels[frame.id])
+    if frames and not read:
+        raise DataError(
+            "what the last scan left is of another release, or damaged", hint="scan again: `curate scan`"
+        )
     if not rows:
         return []
     found = _Boxes(
@@ -196,12 +206,9 @@ def ghost_places(project: Project, *, reporter: Reporter | None = None) -> list[
 
 
 def _unexplained(
-    project: Project, frame_id: str, path: Path, labels: Sequence[BoxTuple]
+    project: Project, frame_id: str, evidence: FrameEvidence, labels: Sequence[BoxTuple]
 ) -> list[tuple[str, FloatArray, float, float, str]]:
     """Detections of a frame at the operating point that no label explains."""
-    evidence = load_evidence(path)
-    if evidence is None:
-        return []
     found, classes = evidence.detections, project.config.classes
     near = np.zeros(len(found.boxes))
     if labels and len(found.boxes):

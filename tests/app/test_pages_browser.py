@@ -19,6 +19,7 @@ from curate.versions import create_version
 from curate.workflows.embedding_store import Embedded, crop_key, save_vectors, vectors_path
 from curate.workflows.files import write_json
 from curate.workflows.gold import frozen_gold
+from curate.workflows.maps import lay_out_maps
 from curate.workflows.predictions import write_detections
 from curate.workflows.project import Project
 from tests.app.conftest import FRAMES, SIZE, Sample, Server
@@ -87,6 +88,7 @@ def site(template: Sample, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     shutil.copytree(template.project.root, root)
     project = Project.open(root)
     embed(project)
+    lay_out_maps(project)
     add_plate(project)
     add_evidence(project)
     add_runs(project)

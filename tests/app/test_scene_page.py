@@ -20,6 +20,7 @@ from crossguard_app.presenters.scene import (
     unusual,
 )
 from curate.annotations import Annotation
+from curate.errors import DataError
 from curate.issues.hints import HintTable
 from curate.scene.plate import Plate, save_plate
 from curate.store import Artifact
@@ -95,6 +96,10 @@ def test_ghosts_are_what_recurs_without_a_label(sample) -> None:
     assert first.score == pytest.approx(0.6)
     assert "a ghost" in place_sentence(first)
     assert standing_places(project) == []
+    for entry in project.store.artifacts("evidence").values():
+        (project.root / entry.path).write_bytes(b"of another release")
+    with pytest.raises(DataError, match="another release"):
+        ghost_places(project)
     layers = place_layers([first, second], [])
     assert [len(layer.items) for layer in layers] == [2, 0]
     card = place_cards(project, [first], "ghosts")[0]
@@ -155,7 +160,13 @@ def test_sizes_against_the_place(sample) -> None:
     )
     sizes = scene_sizes(project)
     assert set(sizes.prior.models) == {0}
-    assert unusual(sizes)[0].id == "giant"
+    odd = unusual(sizes)
+    assert (odd[0].annotation.id, odd[0].count, odd[0].says) == ("giant", 1, "too large")
+    twin = Annotation("giant-2", working_frames(project)[1].id, "person", (11, 10, 150, 205), source="cheap")
+    project.store.add_annotations([twin], "import")
+    again = unusual(scene_sizes(project))
+    assert (len(again), again[0].count) == (len(odd), 2)
+    assert again[0].says == "too large, 2 like it"
     assert set(size_lines(sizes, project.config.classes)["label"]) == {"person"}
     assert len(size_points(sizes)) == len(sizes.annotations)
     assert "giant" in set(size_points(sizes, most=5)["id"])

@@ -17,6 +17,7 @@ from crossguard_app.components.scene import PlaceLayer, PlaceMark, SceneRegion
 from crossguard_app.presenters.shapes import when_taken
 from crossguard_app.resources import image_url
 from curate.annotations import Annotation, Frame
+from curate.geometry.boxes import box_iou
 from curate.scene.plate import Plate
 from curate.workflows.project import Project
 from curate.workflows.regions import Regions
@@ -24,6 +25,7 @@ from curate.workflows.site_scene import FrameNote, Place, SceneSizes
 
 __all__ = [
     "CameraState",
+    "OddSize",
     "camera_rows",
     "camera_state",
     "place_cards",
@@ -43,6 +45,8 @@ _MOST_WIDTH = 1600
 _MOST_PLACES = 60
 _NOTHING_THERE = 0.3
 """Less of a box than this differs from the empty scene: nothing stands there."""
+_SAME_PLACE = 0.6
+"""Overlap of two boxes that are taken for one standing thing."""
 _FAULTS = {
     "moved": "camera moved",
     "offline": "no picture",
@@ -233,7 +237,36 @@ def size_lines(sizes: SceneSizes, classes: Sequence[str]) -> pd.DataFrame:
     return pd.concat(rows) if rows else pd.DataFrame(columns=["label", "foot", "usual", "low", "high"])
 
 
-def unusual(sizes: SceneSizes, limit: float = 3.0) -> list[Annotation]:
-    """Labels whose height is more than so many robust deviations from usual, the farthest first."""
+@dataclass(frozen=True)
+class OddSize:
+    """A label far from the usual size, and how many such labels of its class lie at the same place."""
+
+    annotation: Annotation
+    deviation: float
+    count: int
+
+    @property
+    def says(self) -> str:
+        """In a few words."""
+        size = "too large" if self.deviation > 0 else "too small"
+        return size if self.count == 1 else f"{size}, {self.count} like it"
+
+
+def unusual(sizes: SceneSizes, limit: float = 3.0) -> list[OddSize]:
+    """Labels whose height is more than so many robust deviations from usual, one a place, the farthest first."""
     order = np.argsort(-np.abs(sizes.deviation), kind="stable")
-    return [sizes.annotations[row] for row in order.tolist() if abs(sizes.deviation[row]) > limit]
+    rows = [row for row in order.tolist() if abs(sizes.deviation[row]) > limit]
+    boxes = np.array([sizes.annotations[row].bbox_xyxy for row in rows], float).reshape(-1, 4)
+    free = np.ones(len(rows), bool)
+    found = []
+    for number, row in enumerate(rows):
+        if not free[number]:
+            continue
+        label = sizes.annotations[row].label
+        alike = free & (box_iou(boxes[number][None], boxes)[0] > _SAME_PLACE)
+        alike &= np.array([sizes.annotations[other].label == label for other in rows], bool)
+        free[alike] = False
+        found.append(OddSize(sizes.annotations[row], float(sizes.deviation[row]), int(alike.sum())))
+        if len(found) >= _MOST_PLACES:
+            break
+    return found

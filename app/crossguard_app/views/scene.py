@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import altair as alt
 import pandas as pd
@@ -37,6 +37,7 @@ from crossguard_app.views.working import computed
 from curate.errors import CurateError
 from curate.scene.plate import Plate
 from curate.workflows.gold import GOLD_SOURCE
+from curate.workflows.progress import Reporter
 from curate.workflows.project import Project
 from curate.workflows.regions import (
     can_undo,
@@ -62,6 +63,7 @@ _SHOWN = 24
 class _Places:
     ghosts: list[Place]
     standing: list[Place]
+    problem: str = ""
 
     def find(self, name: str) -> Place | None:
         """The place behind "ghosts:3"."""
@@ -105,7 +107,7 @@ def page() -> None:
         root,
         stamp,
         "Looking for places where things recur",
-        lambda bar: _Places(ghost_places(project, reporter=bar), standing_places(project)),
+        lambda bar: _places(project, bar),
     )
     left, right = st.columns([1.75, 1], gap="medium")
     with left:
@@ -114,6 +116,14 @@ def page() -> None:
         _regions(project, drawn)
         _picked(project, places)
     _more(project, places, stamp)
+
+
+def _places(project: Project, bar: Reporter) -> _Places:
+    standing = standing_places(project)
+    try:
+        return _Places(ghost_places(project, reporter=bar), standing)
+    except CurateError as error:
+        return _Places([], standing, str(error))
 
 
 def _choose(plates: list[Plate]) -> Plate:
@@ -256,7 +266,7 @@ def _more(project: Project, places: _Places, stamp: str) -> None:
     with camera:
         _camera(project, stamp)
     for tab, key, found, nothing in (
-        (ghosts, "ghosts", places.ghosts, "Every recurring detection has a label."),
+        (ghosts, "ghosts", places.ghosts, places.problem or "Every recurring detection has a label."),
         (standing, "standing", places.standing, "No labelled thing stands at one place for long."),
     ):
         with tab:
@@ -349,15 +359,22 @@ def _sizes(project: Project, stamp: str) -> None:
     if not odd:
         st.caption("No label is more than three deviations from the usual size of its class at its place.")
         return
+    total = sum(entry.count for entry in odd)
     st.caption(
-        f"{len(odd):,} labels are far from usual (large dots); the farthest first. Click one to edit it."
+        f"{total:,} labels are far from usual (large dots), at {len(odd):,} places; the farthest first. "
+        "Click one to edit it."
     )
     part = odd[:_SHOWN]
-    frames = {frame.id: frame for frame in project.store.frames(ids={a.frame_id for a in part})}
+    shown = [entry.annotation for entry in part]
+    frames = {frame.id: frame for frame in project.store.frames(ids={a.frame_id for a in shown})}
+    cards = [
+        replace(card, note=entry.says)
+        for card, entry in zip(crop_cards(project, shown, frames), part, strict=True)
+    ]
     gallery(
         "size-crops",
-        crop_cards(project, part, frames),
+        cards,
         mode="open",
         size=120,
-        on_open=lambda label_id: walk("walk", [label_id, *(a.id for a in part if a.id != label_id)]),
+        on_open=lambda label_id: walk("walk", [label_id, *(a.id for a in shown if a.id != label_id)]),
     )
