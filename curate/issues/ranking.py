@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ __all__ = ["KINDS", "Ranking", "rank", "severity_of"]
 
 KINDS: tuple[IssueType, ...] = tuple(IssueType)
 _LABEL_KINDS = tuple(kind for kind in KINDS if kind not in (IssueType.MISSING, IssueType.BAD_FRAME))
+_SECOND = 0.5
 _POOLED = (IssueType.SPURIOUS, IssueType.WRONG_CLASS)
 
 
@@ -52,7 +53,8 @@ class Ranking:
 def rank(scored: Scored) -> Ranking:
     """Choose each label's likeliest error, pool groups, and sort by severity.
 
-    Severity is s = probability x cost for one finding, and 1 - (1 - s) ^ (1 + s log2(n) / 4) for a group of n:
+    Severity is s = probability x cost for one finding, raised by half of what the label's second likeliest error
+    adds, and 1 - (1 - s) ^ (1 + s log2(n) / 4) for a group of n:
     one look that settles 60 labels comes before one that settles one. The lift grows with s, so that a large
     group that is hardly an error does not push single errors back.
     """
@@ -119,8 +121,13 @@ def _labels(scored: Scored) -> Ranking:
     ids = np.where(pooled, groups.ids, -1)
     sizes = _together(ids, kinds)
     ids = np.where(sizes > 1, ids, -1)
-    keep = evidence.inputs.labels.judged
-    return _make(scored, kinds, rows, table[best, rows], ids, sizes).where(keep)
+    ranking = _make(scored, kinds, rows, table[best, rows], ids, sizes)
+    # A label that may be wrong in two ways is worth a look sooner; half, since the ways are not independent.
+    weighted = np.sort(table * costs, axis=0)
+    # The members of a group stay together: they keep the severity of the group.
+    raised = np.where(ids < 0, 1 - _SECOND * weighted[-2], 1.0)
+    severities = 1 - (1 - ranking.severities) * raised
+    return replace(ranking, severities=severities).where(evidence.inputs.labels.judged)
 
 
 def _together(ids: IntArray, kinds: IntArray) -> IntArray:

@@ -121,8 +121,13 @@ def _store(project: Project, waiting: Sequence[IssueStatus], probabilities: Floa
         issue = status.issue
         if np.isfinite(probability) and abs(probability - issue.probability) >= _NOTICEABLE:
             size = np.array([1 if issue.group_id is None else sizes[issue.group_id]])
-            severity = severity_of(np.array([probability * costs.get(issue.type, 1.0)]), size)[0]
-            issue = replace(issue, probability=float(probability), severity=float(severity))
+            cost = costs.get(issue.type, 1.0)
+            before, now = severity_of(
+                np.array([issue.probability, probability]) * cost, np.repeat(size, 2)
+            ).tolist()
+            # What the label's other possible errors had added to its severity stays.
+            rest = min((1 - issue.severity) / max(1 - before, 1e-9), 1.0)
+            issue = replace(issue, probability=probability, severity=1 - (1 - now) * rest)
             changed += 1
         issues.append(issue)
     seen = {
