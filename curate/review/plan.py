@@ -198,8 +198,11 @@ class Planner:
     def _is_stale(self, status: IssueStatus) -> bool:
         if status.issue.annotation_id is None or status.annotation_revision is None:
             return False
+        last = self._store.last_revision(status.issue.annotation_id)
+        if last.annotation.revision == status.annotation_revision:
+            return False
         history = self._store.revisions(status.issue.annotation_id)
-        return history[-1].content_of != history[status.annotation_revision].content_of
+        return last.content_of != history[status.annotation_revision].content_of
 
     def _act(self, issue: Issue | None, *, follows: bool = False) -> None:
         decision = self._decision
@@ -229,10 +232,10 @@ class Planner:
             if decision.kind is DecisionKind.KEEP and issue is not None:
                 return None
             raise DataError(f"{decision.kind.value} needs a label", item=self._item)
-        history = self._store.revisions(annotation_id)
-        last, expected = history[-1], decision.expected_revision
-        if expected is not None and not follows:
+        last, expected = self._store.last_revision(annotation_id), decision.expected_revision
+        if expected is not None and not follows and expected != last.annotation.revision:
             # Content counts, not the number: after an undo the reviewer still sees what is there.
+            history = self._store.revisions(annotation_id)
             seen = history[expected].content_of if 0 <= expected < len(history) else None
             if seen != last.content_of:
                 raise LabelChanged(
