@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,21 +12,29 @@ import pytest
 from typer.testing import CliRunner
 
 from curate.annotations import Annotation, IssueType
-from curate.bench.label_errors import LabelErrorsSettings, bench_label_errors
+from curate.bench.label_errors import LabelErrorsSettings, bench_label_errors, data, recover
 from curate.bench.label_errors.case import Case, Pool
 from curate.bench.label_errors.corrupt import WORKING, corrupt, reviewed_frames
-from curate.bench.label_errors.data import prepare_data
+from curate.bench.label_errors.data import prepare_data, scene_config
 from curate.bench.label_errors.extras import FAMILIES, without
 from curate.bench.label_errors.natural import repeated
 from curate.bench.label_errors.recover import looked_at, reviewed_labels
 from curate.cli.main import app
 from curate.errors import ConfigError, DataError
+from curate.synth import SceneConfig
 from curate.workflows.progress import Quiet, SubReporter
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("bench")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache; while it is there, scenes are small."""
+
+    def small(seed: int, frames: int) -> SceneConfig:
+        return replace(scene_config(seed, frames), size=(160, 120), persons=3, cars=1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "scene_config", small)
+        yield tmp_path_factory.mktemp("bench")
 
 
 def settings(cache: Path, **change: object) -> LabelErrorsSettings:
@@ -42,7 +51,9 @@ def settings(cache: Path, **change: object) -> LabelErrorsSettings:
 
 
 @pytest.mark.slow
-def test_from_data_to_table_and_again_from_the_cache(cache: Path) -> None:
+def test_from_data_to_table_and_again_from_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Four trainings more would show nothing new: the trainer has tests of its own.
+    monkeypatch.setattr(recover, "_train_and_judge", lambda *_: {"ap": 0.5, "ap50": 0.8})
     said: list[str] = []
     first = bench_label_errors(settings(cache, ablate=True), reporter=Quiet(), say=said.append)
     assert any("rendered scene" in line for line in said)
@@ -57,9 +68,9 @@ def test_from_data_to_table_and_again_from_the_cache(cache: Path) -> None:
     assert orders == ["clean", "noisy", "ours", "random"]
     for heading in ("lost AP recovered", "proposal right", "Brier", "without time"):
         assert heading in first.markdown
-    trained = sorted(path.name for path in (cache / "trained").iterdir())
-    again = bench_label_errors(settings(cache), reporter=Quiet())
-    assert sorted(path.name for path in (cache / "trained").iterdir()) == trained
+    cases = sorted(path.name for path in (cache / "cases").iterdir())
+    again = bench_label_errors(settings(cache, tools=("ours",)), reporter=Quiet())
+    assert sorted(path.name for path in (cache / "cases").iterdir()) == cases
     fresh = {(row["type"], row.get("tool")): row for row in again.figures["rows"]}
     assert fresh["spurious", "ours"]["ap"] == rows["spurious", "ours"]["ap"]
 
@@ -154,7 +165,7 @@ def test_the_command_explains_what_is_wrong(tmp_path: Path, monkeypatch: pytest.
 
 def test_figures_are_json(cache: Path, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
-    options = ["--data", "synth", "--seed", "0", "--steps", "1", "--max-frames", "18", "--no-recover"]
+    options = ["--data", "synth", "--seed", "0", "--steps", "1", "--max-frames", "16", "--no-recover"]
     arguments = [
         "bench",
         "label-errors",

@@ -121,7 +121,7 @@ def _synth(settings: LabelErrorsSettings, seed: int, reporter: SubReporter) -> t
         "classes": list(render_scene(config).classes),
         "frames": {"every_n": 1},
         "split": split_of(config.duration),
-        "model": {"input_size": 384},
+        "model": {"input_size": max(160, 32 * round(max(config.size) / 32))},
         "_scene": repr(config),
     }
 
