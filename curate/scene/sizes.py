@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from curate.errors import DataError
-from curate.types import FloatArray, IntArray
+from curate.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["LEAST_LABELS", "SizeModel", "SizePrior"]
 
@@ -26,6 +26,13 @@ _MOST_PAIRS = 40_000
 _LEAST_SHARE = 0.1
 _LEAST_SPREAD = 0.04
 """Log units (4 %): less than this people differ by anyway."""
+
+
+def _cut_by_border(boxes: FloatArray, frame_size: tuple[int, int]) -> BoolArray:
+    """(N,) True for boxes (N, 4) that reach the border of a frame of this width and height, to a pixel."""
+    wide, high = frame_size
+    inside = (boxes[:, :2] > 1).all(1) & (boxes[:, 2] < wide - 1) & (boxes[:, 3] < high - 1)
+    return np.asarray(~inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +100,7 @@ class SizePrior:
             raise DataError(f"expected {len(boxes)} finite weights >= 0, got {len(trust)}")
         usable = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & (trust > 0)
         if frame_size is not None:
-            wide, high = frame_size
-            usable &= (boxes[:, :2] > 1).all(1) & (boxes[:, 2] < wide - 1) & (boxes[:, 3] < high - 1)
+            usable &= ~_cut_by_border(boxes, frame_size)
         models = {}
         for index in np.unique(classes[usable]).tolist():
             members = usable & (classes == index)
@@ -106,10 +112,13 @@ class SizePrior:
         """Whether this class had enough labels; if not, its z-scores are 0 and mean nothing."""
         return index in self.models
 
-    def z_scores(self, boxes: FloatArray, classes: IntArray) -> FloatArray:
+    def z_scores(
+        self, boxes: FloatArray, classes: IntArray, *, frame_size: tuple[int, int] | None = None
+    ) -> FloatArray:
         """(N, 2) signed deviations of log height and log width in robust standard deviations.
 
-        0 for classes that are not `known`; +3: far too large for its place.
+        0 for classes that are not `known`; +3: far too large for its place. NaN for boxes that the border of
+        a frame of this width and height cuts, when it is given: nobody knows how large such a thing is.
         """
         boxes, classes = _table(boxes, classes)
         result = np.zeros((len(boxes), 2))
@@ -118,6 +127,8 @@ class SizePrior:
             logs = _log_sizes(boxes[members])
             rest = logs - model.predict(boxes[members, 3])
             result[members] = rest / np.asarray(model.spread)
+        if frame_size is not None:
+            result[_cut_by_border(boxes, frame_size)] = np.nan
         return result
 
     def expected_size(self, foot_rows: FloatArray, index: int) -> FloatArray:

@@ -23,7 +23,7 @@ from curate.workflows.scan_gather import gather_scan, scan_calibrators, scan_set
 
 __all__ = ["ScanReport", "scan"]
 
-_SCAN_FORMAT = "4"
+_SCAN_FORMAT = "5"
 
 
 @dataclass(frozen=True)

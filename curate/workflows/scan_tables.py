@@ -84,16 +84,16 @@ def finder_inputs(
             foreground=foreground,
             edge_contrast=np.concatenate([entry.edge_contrast for entry in evidence]),
             snapped_boxes=np.concatenate([entry.snapped_boxes for entry in evidence]),
-            size_z=sizes.z_scores(labels.boxes, labels.classes)[:, ::-1],
+            size_z=sizes.z_scores(labels.boxes, labels.classes, frame_size=size)[:, ::-1],
             neighbour_agreement=None if neighbours is None else neighbours.agreement,
             outlier=None if neighbours is None else neighbours.outlier,
         ),
         detection_evidence=DetectionEvidence(
             foreground=np.concatenate([entry.detection_foreground for entry in evidence]),
-            size_z=sizes.z_scores(detections.boxes, detections.classes)[:, ::-1],
+            size_z=sizes.z_scores(detections.boxes, detections.classes, frame_size=size)[:, ::-1],
             unexplained=np.concatenate([_unexplained(entry) for entry in evidence]),
         ),
-        hints=_hint_table(evidence, sizes),
+        hints=_hint_table(evidence, sizes, size),
     )
 
 
@@ -155,7 +155,7 @@ def label_table(
     )
 
 
-def _hint_table(evidence: Sequence[FrameEvidence], sizes: SizePrior) -> HintTable:
+def _hint_table(evidence: Sequence[FrameEvidence], sizes: SizePrior, frame: tuple[int, int]) -> HintTable:
     parts = [entry.hints for entry in evidence]
     if any(part.class_probs is None for part in parts):
         return (
@@ -176,7 +176,7 @@ def _hint_table(evidence: Sequence[FrameEvidence], sizes: SizePrior) -> HintTabl
         location_scores=np.concatenate([np.asarray(part.location_scores) for part in parts]),
         foreground=np.concatenate([np.asarray(part.foreground) for part in parts]),
         unexplained=np.concatenate([np.asarray(part.unexplained) for part in parts]),
-        size_z=sizes.z_scores(boxes, likely)[:, ::-1],
+        size_z=sizes.z_scores(boxes, likely, frame_size=frame)[:, ::-1],
         masks=tuple(masks) if any(mask is not None for mask in masks) else None,
     )
 

@@ -58,6 +58,19 @@ def test_cut_boxes_are_left_out_and_one_row_is_no_problem() -> None:
     assert same_row.z_scores(boxes, np.zeros(9, int)) == pytest.approx(0)
 
 
+def test_what_the_border_cuts_has_no_expected_size() -> None:
+    """Half a bus at the edge is no odd bus."""
+    rng = np.random.default_rng(3)
+    prior = SizePrior.fit(ground_boxes(rng, 100), np.zeros(100, int), frame_size=(800, 600))
+    boxes = np.array(
+        [[100.0, 200, 160, 360], [0.5, 300, 30, 420], [700, 300, 799.5, 420], [90, 560, 150, 600]]
+    )
+    scores = prior.z_scores(boxes, np.zeros(4, int), frame_size=(800, 600))
+    assert np.isfinite(scores[0]).all()
+    assert np.isnan(scores[1:]).all()
+    assert np.isfinite(prior.z_scores(boxes, np.zeros(4, int))).all()
+
+
 def test_size_prior_survives_json() -> None:
     rng = np.random.default_rng(3)
     boxes = ground_boxes(rng, 60)
