@@ -31,7 +31,7 @@ __all__ = ["Calibrators", "TypeModel", "fit_calibrators", "learn_decisions", "pr
 
 _FORMAT = 1
 # Injected rows together are worth at most so many real ones: they are plenty, but not the real thing.
-_INJECTED_WORTH = 40.0
+_INJECTED_WORTH = 150.0
 _DECISION_WORTH = 1.0
 _UNDECIDED_WORTH = 15.0
 _MOST_UNDECIDED = 2000
