@@ -79,12 +79,14 @@ def client_of(project: Project) -> AssistClient:
 async def _assist(request: Request) -> Response:
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         return _refusal("expected application/json", 415)
-    body = await request.body()
-    if len(body) > _MOST_BYTES:
-        return _refusal("the request is too long", 413)
+    body = b""
+    async for part in request.stream():  # Counted as it comes: nobody has shown a token yet.
+        body += part
+        if len(body) > _MOST_BYTES:
+            return _refusal("the request is too long", 413)
     try:
         asked = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _refusal("the request is no JSON", 400)
     if not isinstance(asked, dict) or not isinstance(asked.get("frame"), str):
         return _refusal("the request names no frame", 400)

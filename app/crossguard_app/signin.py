@@ -6,6 +6,7 @@ set that scripts cannot read. Whoever signs in elsewhere (OIDC) does it through 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -45,6 +46,7 @@ COOKIE = "crossguard_session"
 _HOURS = 12
 _MOST_BYTES = 4096
 _attempts = Attempts()
+_checking = asyncio.Lock()
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
     " frame-ancestors 'none'",
@@ -83,7 +85,7 @@ def has_oidc() -> bool:
 def person(project: Project) -> str | None:
     """The active user who is signed in on this page, or None."""
     name = _name_in(project, st.context.cookies.get(COOKIE, ""))
-    if name is None and has_oidc() and st.user.is_logged_in and st.user.get("email_verified", True):
+    if name is None and has_oidc() and st.user.is_logged_in and st.user.get("email_verified", False):
         name = str(st.user.get("email") or "")
     if not name or not project.store.users() or project.store.role_of(name) is None:
         return None
@@ -151,17 +153,19 @@ async def _sign_in(request: Request) -> Response:
     name, password = (fields.get(field, [""])[0] for field in ("name", "password"))
     client = request.client.host if request.client else "unknown"
     keys = (f"name {name[:64]}", f"from {client}")
-    wait = _attempts.wait(*keys)
-    if wait > 0:
-        message = f"Too many attempts. Try again in {wait / 60:.0f} minutes."
-        return _page(message, 429, {"Retry-After": f"{wait:.0f}"})
-    try:
-        cookie = await run_in_threadpool(_checked, name, password)
-    except AccessError as error:
-        _attempts.failed(*keys)
-        return _page(error.message.capitalize() + ".", 401)
-    except CurateError as error:
-        return _page(error.message, 500)
+    # One check at a time: many at once would all ask before any had failed, and each takes argon2's memory.
+    async with _checking:
+        wait = _attempts.wait(*keys)
+        if wait > 0:
+            message = f"Too many attempts. Try again in {wait / 60:.0f} minutes."
+            return _page(message, 429, {"Retry-After": f"{wait:.0f}"})
+        try:
+            cookie = await run_in_threadpool(_checked, name, password)
+        except AccessError as error:
+            _attempts.failed(*keys)
+            return _page(error.message.capitalize() + ".", 401)
+        except CurateError as error:
+            return _page(error.message, 500)
     _attempts.succeeded(f"name {name[:64]}")
     answer = RedirectResponse(f"{base_path()}/", 303, headers=_HEADERS)
     secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))

@@ -161,8 +161,11 @@ def _write(store: Store, decision: Decision, plan: Plan) -> DecisionRecord:
 
 def _expect_same(decision: Decision, record: DecisionRecord) -> None:
     stored = decision_to_dict(record.decision)
-    # The store fills in what was left out (the time, what an undo undoes); what was said must be the same.
-    if any(stored.get(name) != value for name, value in decision_to_dict(decision).items()):
+    # The store fills in what was left out (the time, what an undo undoes); what was said must be the same. Which
+    # revision was expected is no part of that: a delivery may have been stored with the newest one of its own maker.
+    said = decision_to_dict(decision)
+    said.pop("expected_revision", None)
+    if any(stored.get(name) != value for name, value in said.items()):
         raise ConflictError(
             f"another decision of {record.decision.reviewer} has this id, {when(record.decision.created_at)}",
             item=f"decision {decision.id}",

@@ -170,7 +170,10 @@ def _is_filled(connection: Connection) -> bool:
 
 def _drop(connection: Connection) -> None:
     stored = sa.MetaData()
-    stored.reflect(connection)
+    # Ours only: another program may keep tables in the same PostgreSQL database.
+    stored.reflect(
+        connection, only=lambda name, _: name in schema.metadata.tables or name == "alembic_version"
+    )
     stored.drop_all(connection)
 
 

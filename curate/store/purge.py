@@ -106,6 +106,25 @@ class PurgeStore(StoreBase):
                     found.setdefault(version, []).append(frame_id)
         return {version: tuple(frames) for version, frames in found.items()}
 
+    def tombstone_rows(self) -> list[dict[str, Any]]:
+        """All tombstones, to be kept over a restore (`bury_again`)."""
+        with self._read() as connection:
+            return [dict(row) for row in connection.execute(sa.select(schema.tombstones)).mappings()]
+
+    def bury_again(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Erase what tombstones of before a restore name, and keep those tombstones: a backup brings nobody back.
+
+        Args:
+            rows: From `tombstone_rows`.
+        """
+        table = schema.tombstones
+        frames = {row["id"]: json.loads(row["versions"]) for row in rows if row["kind"] == "frame"}
+        with self.begin() as connection:
+            self.erase_frames(frames, reason="purged before the restore", versions=frames)
+            there = {tuple(row) for row in connection.execute(sa.select(table.c.kind, table.c.id))}
+            for chunk in chunked([dict(row) for row in rows if (row["kind"], row["id"]) not in there]):
+                connection.execute(sa.insert(table), chunk)
+
     def vacuum(self) -> None:
         """Write the database anew, so that no freed page or log of it holds what was erased."""
         raw = self._engine.raw_connection()

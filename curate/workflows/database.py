@@ -20,7 +20,16 @@ from curate.workflows.files import write_atomically
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 
-__all__ = ["BackupReport", "CheckReport", "backup", "check", "file_digest", "restore", "upgrade"]
+__all__ = [
+    "BackupReport",
+    "CheckReport",
+    "backup",
+    "check",
+    "file_digest",
+    "restore",
+    "sqlite_copies",
+    "upgrade",
+]
 
 _PAGE = 2000
 _BLOCK = 1 << 20
@@ -301,7 +310,8 @@ def restore(
         reporter: Told how far it is.
 
     Raises:
-        FormatError: Not a backup, or a damaged one; nothing is changed.
+        FormatError: Not a backup, or a damaged one; nothing is changed. For a damaged picture the database is
+            restored already, and the picture is left out.
         ConflictError: The database is not empty, and `replace` is false.
     """
     progress = SubReporter(reporter or Quiet(), 0.0, 1.0)
@@ -311,15 +321,21 @@ def restore(
             read_backup_head(archive)
             if replace:
                 backup(project, project.backups_dir / f"before-restore-{time.time_ns()}.zip")
-            known = project.store.backups()
-            rows = project.store.read_tables(archive, replace=replace)
-            for path, digest in known.items():  # A purge must still find those written since.
-                project.store.note_backup(path, digest)
+            known, buried = project.store.backups(), project.store.tombstone_rows()
+            with project.store.begin():
+                rows = project.store.read_tables(archive, replace=replace)
+                for path, digest in known.items():  # A purge must still find those written since.
+                    project.store.note_backup(path, digest)
+                project.store.bury_again(buried)
             frames = {frame.path: frame for frame in _every_frame(project)}
             for entry in archive.namelist():
                 frame = frames.get(entry.removeprefix("frames/"))
                 if frame is None or not entry.startswith("frames/") or project.frame_path(frame).is_file():
                     continue
+                if not project.frame_path(frame).resolve().is_relative_to(project.frames_dir.resolve()):
+                    raise FormatError(
+                        "a picture in the backup belongs outside the project", file=file, item=frame.name
+                    )
                 data = archive.read(entry)
                 if hashlib.sha256(data).hexdigest() != frame.sha256:
                     raise FormatError("a picture in the backup is damaged", file=file, item=frame.name)
@@ -347,6 +363,12 @@ def upgrade(project: Project, *, say: Callable[[str], None]) -> tuple[str | None
         if source.is_file():
             say(f"copied to {_copy_sqlite(source)}")
     return Store.upgrade(url)
+
+
+def sqlite_copies(url: str) -> list[Path]:
+    """Copies that `upgrade` made of a SQLite database's file; none for another kind of database."""
+    source = Path(url.partition(":///")[2])
+    return sorted(source.parent.glob(f"{source.stem}-before-*.db")) if url.startswith("sqlite") else []
 
 
 def _copy_sqlite(source: Path) -> Path:

@@ -119,6 +119,8 @@ def start_job(project: Project, kind: str, params: Mapping[str, Any] | None = No
             stderr=log,
             start_new_session=True,
             cwd=project.root,
+            # What the worker writes is in the name of whoever started it, not of the server's account.
+            env={**os.environ, "CROSSGUARD_REVIEWER": project.store.actor},
         )
     return job.id
 

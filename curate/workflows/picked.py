@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from curate.annotations import Annotation, Frame, Issue, IssueState, IssueType, Proposal, ProposalKind
+from curate.store import Role
 from curate.workflows.project import Project
 
 __all__ = ["PICKED", "Sent", "is_picked", "picked_issues", "send_frames", "send_labels", "take_from_queue"]
@@ -65,9 +66,10 @@ def send_frames(project: Project, frames: Sequence[Frame], reviewer: str) -> Sen
 
 def take_from_queue(project: Project, issue_ids: Iterable[str]) -> int:
     """Take picked issues that nobody decided yet out again; how many there were."""
-    waiting = project.store.issue_statuses(issue_ids, states=(IssueState.OPEN, IssueState.SKIPPED))
-    gone = [status.issue.id for status in waiting if is_picked(status.issue)]
-    with project.store.begin():
+    project.store.expect_role(project.store.actor, Role.REVIEWER)
+    with project.store.begin():  # Read inside: an issue that somebody decides meanwhile stays decided.
+        waiting = project.store.issue_statuses(issue_ids, states=(IssueState.OPEN, IssueState.SKIPPED))
+        gone = [status.issue.id for status in waiting if is_picked(status.issue)]
         for issue_id in gone:
             project.store.set_issue_state(issue_id, IssueState.OBSOLETE, None)
     return len(gone)
@@ -81,6 +83,7 @@ def picked_issues(project: Project, found: Iterable[Issue]) -> list[Issue]:
 
 
 def _send(project: Project, issues: Sequence[Issue]) -> Sent:
+    project.store.expect_role(project.store.actor, Role.REVIEWER)
     with project.store.begin():
         subjects = {issue.annotation_id or issue.frame_id for issue in issues}
         waiting = {

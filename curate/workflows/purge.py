@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from curate.annotations import Frame
-from curate.errors import DataError
+from curate.errors import DataError, FormatError, ProjectError
 from curate.store import BACKUP_FILE, Role, Store
 from curate.versions import get_version, list_versions
-from curate.workflows.database import file_digest
+from curate.workflows.database import file_digest, sqlite_copies
 from curate.workflows.files import write_atomically
 from curate.workflows.project import Project
 
@@ -127,6 +126,7 @@ def purge(project: Project, plan: PurgePlan, *, reason: str) -> PurgeReport:
     Raises:
         AccessError: The project has users, and who asks is not an owner.
         DataError: No reason was given.
+        ProjectError: A backup could not be written anew; everything else is erased.
     """
     if not reason.strip():
         raise DataError("a purge needs a reason, such as the number of the request", item="--reason")
@@ -136,9 +136,24 @@ def purge(project: Project, plan: PurgePlan, *, reason: str) -> PurgeReport:
     held = _versions_with(project, ids)
     erased = store.erase_frames(ids, reason=reason, versions=held)
     store.vacuum()
+    # From here on everything that was ever purged is gone after: a purge cut off here is finished by the next one.
+    ids |= store.tombstones("frame")
+    for version, frames in store.buried_versions().items():
+        for frame_id in frames:
+            held.setdefault(frame_id, []).append(version)
+    held = {frame_id: sorted(set(versions)) for frame_id, versions in held.items()}
     files = _sweep(project, plan.frames)
-    rewritten = sum(_rewrite(project, Path(path), ids, held, reason) for path in store.backups())
-    rewritten += _copies(project, ids, held, reason)
+    rewritten, failed = _copies(project, ids, held, reason), []
+    for path in store.backups():
+        try:
+            rewritten += _rewrite(project, Path(path), ids, held, reason)
+        except (OSError, zipfile.BadZipFile, FormatError) as error:
+            failed.append(f"{path}: {error}")
+    if failed:
+        raise ProjectError(
+            f"purged, but these backups still hold the frames: {'; '.join(failed)}",
+            hint="mend or delete them by hand; every later purge tries them again",
+        )
     runs = tuple(sorted(run.id for run in store.runs() if run.version_id in plan.versions))
     return PurgeReport(erased.frames, erased.labels, erased.issues, erased.decisions, files, rewritten, runs)
 
@@ -156,7 +171,8 @@ def _sweep(project: Project, frames: Iterable[Frame]) -> int:
         deleted += sum(path.is_file() for path in folder.rglob("*"))
         shutil.rmtree(folder, ignore_errors=True)
     project.store.forget_files()
-    marks = [mark.encode() for frame in frames for mark in (frame.id, frame.name)]
+    names = {mark for frame in frames for mark in (frame.id, frame.name)}
+    marks = [mark.encode() for mark in names | project.store.tombstones("frame")]
     for folder in (project.runs_dir, project.logs_dir):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and (path.suffix == ".parquet" or _mentions(path, marks)):
@@ -179,10 +195,13 @@ def _rewrite(
     """Write a backup anew without the frames, in the schema of today."""
     if not path.is_file():
         return False
-    with tempfile.TemporaryDirectory(dir=project.state_dir) as folder:
-        draft = Path(folder) / "draft.zip"
+    folder = project.state_dir / "purge.tmp"
+    shutil.rmtree(folder, ignore_errors=True)  # Of a purge that was killed: it holds what was to be erased.
+    folder.mkdir()
+    try:
+        draft = folder / "draft.zip"
         with (
-            Store.open(Path(folder) / "backup.db") as store,
+            Store.open(folder / "backup.db") as store,
             zipfile.ZipFile(path) as old,
             zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
         ):
@@ -195,14 +214,17 @@ def _rewrite(
                 if name != BACKUP_FILE and not name.startswith("tables/") and Path(name).stem not in ids:
                     new.writestr(entry, old.read(entry))
             new.writestr(BACKUP_FILE, json.dumps(head))
-        write_atomically(path, draft.read_bytes())
+        with draft.open("rb") as packed:
+            write_atomically(path, iter(lambda: packed.read(1 << 20), b""))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     project.store.note_backup(str(path), file_digest(path))
     return True
 
 
 def _copies(project: Project, ids: set[str], held: Mapping[str, Sequence[str]], reason: str) -> int:
     """Copies that `curate db upgrade` made of the database's file."""
-    copies = sorted(project.state_dir.glob("crossguard-before-*.db"))
+    copies = sqlite_copies(project.database_url)
     for path in copies:
         with Store.open(path) as store, store.acting(project.store.actor):
             store.erase_frames(ids, reason=reason, versions=held)

@@ -1,5 +1,6 @@
 """Nothing of a purged frame is left: not in the database's file, its log, backups, caches, or reports."""
 
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,11 @@ import pytest
 
 from curate.annotations import Decision, DecisionKind, Issue, IssueType, Proposal, ProposalKind
 from curate.cli.main import app
-from curate.errors import AccessError, DataError
+from curate.errors import AccessError, DataError, ProjectError
 from curate.review import decide, undo_last
 from curate.store import Role
 from curate.versions import diff_versions, get_version, load_version_annotations
-from curate.workflows.database import backup, check, upgrade
+from curate.workflows.database import backup, check, restore, upgrade
 from curate.workflows.dataset import working_frames
 from curate.workflows.ingest import ingest
 from curate.workflows.purge import plan_purge, purge
@@ -164,6 +165,43 @@ def test_an_interrupted_purge_is_named_and_finished(asked):
     purge(project, plan_purge(project, names=[second.name]), reason="request 18")
     assert not picture.exists()
     assert check(project).clean
+
+
+def test_a_purge_killed_before_the_backups_is_finished_by_the_next(asked, tmp_path):
+    project, (first, second, third), _, _ = asked
+    project.store.erase_frames([first.id, second.id], reason="request 17")  # all that a killed purge got done
+    assert any("week.zip" in place for place in _places(tmp_path, first.id.encode()))
+    purge(project, plan_purge(project, names=[third.name]), reason="request 18")
+    project.store.close()
+    assert not any("week.zip/frames" in place for place in _places(tmp_path, MARK.encode()))
+    assert _places(tmp_path, MARK.encode()) == []
+
+
+def test_a_damaged_backup_is_named_and_the_others_are_cleaned(asked, tmp_path):
+    project, *_ = asked
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"PK nothing")
+    project.store.note_backup(str(broken), "0" * 64)
+    with pytest.raises(ProjectError, match=r"broken\.zip"):
+        purge(project, plan_purge(project, track="visitor"), reason="request 17")
+    project.store.close()
+    broken.unlink()
+    assert _places(tmp_path, MARK.encode()) == []
+    assert not (project.state_dir / "purge.tmp").exists()
+
+
+def test_a_restore_brings_nobody_back(asked, tmp_path):
+    project, (first, second, third), _, saved = asked
+    away = tmp_path / "drive" / "week.zip"
+    away.parent.mkdir()
+    shutil.copy(saved, away)
+    saved.unlink()  # the drive was unplugged when the request came
+    purge(project, plan_purge(project, track="visitor"), reason="request 17")
+    restore(project, away, replace=True)
+    assert not project.store.frames(ids=[first.id, second.id])
+    assert project.store.frames(ids=[third.id])
+    assert {first.id, second.id} <= project.store.tombstones("frame")
+    assert not project.frame_path(first).exists()
 
 
 def test_only_owners_and_only_with_a_reason(asked):

@@ -12,9 +12,10 @@ const wire = (operation) =>
   Object.fromEntries(Object.entries(operation).filter(([key]) => !LOCAL.includes(key)));
 
 export class Session {
-  constructor(project, onchange) {
+  // What one person left undelivered is never sent in another's name: the outbox is kept by person.
+  constructor(project, reviewer, onchange) {
     this.client = randomId();
-    this.storage = `crossguard:outbox:${project}`;
+    this.storage = `crossguard:outbox:${project}:${reviewer}`;
     this.onchange = onchange;
     this.number = 0;
     this.ack = 0;

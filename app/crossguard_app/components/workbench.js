@@ -31,7 +31,7 @@ export class Workbench {
     this.hidden = false;
     this.grouped = true;
     this.bindings = new Bindings(data.reviewer);
-    this.session = new Session(data.project, () => this.changed());
+    this.session = new Session(data.project, data.reviewer, () => this.changed());
     this.items = new Items();
     this.canvas = new Canvas(() => this.viewed());
     this.renderer = new Renderer(this.canvas);

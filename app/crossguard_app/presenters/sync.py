@@ -10,6 +10,7 @@ from typing import Any
 from curate.annotations import Decision, DecisionKind, replace
 from curate.errors import AccessError, ConflictError, CurateError, DataError, NotFoundError
 from curate.review import DecisionOutcome, LabelChanged, decide
+from curate.store import Role
 from curate.store.serialize import decision_from_dict
 from curate.types import is_storable
 from curate.workflows.coverage import mark_covered, unmark_covered
@@ -164,6 +165,7 @@ def _carry_out(
 ) -> DecisionOutcome | None:
     number = int(operation["n"])
     if operation.get("kind") in _LOOKS:
+        project.store.expect_role(reviewer, Role.REVIEWER)
         frame = project.store.frame(str(operation.get("frame_id")))
         note = mark_covered if operation["kind"] == "seen" else unmark_covered
         note(project, _source(project, operation), [frame.id])
