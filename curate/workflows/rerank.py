@@ -136,5 +136,8 @@ def _store(project: Project, waiting: Sequence[IssueStatus], probabilities: Floa
         if status.issue.annotation_id is not None and status.annotation_revision is not None
     }
     if changed:
-        project.store.upsert_issues(issues, seen)
+        # What was decided, or fell away, while this was worked out stays so; what came meanwhile stays where it is.
+        with project.store.begin():
+            still = {status.issue.id for status in project.store.issue_statuses(states=_WAITING)}
+            project.store.upsert_issues([issue for issue in issues if issue.id in still], seen, whole=False)
     return changed
