@@ -45,7 +45,7 @@ def tune(
     rows = [
         [
             trial.number,
-            trial.state,
+            f"{trial.state}, today's settings" if trial.today else trial.state,
             trial.box_ap,
             trial.ms_per_frame,
             trial.seconds,
@@ -56,6 +56,8 @@ def tune(
     title = f"trained on {report.frames[0]} frames, judged on {report.frames[1]} others"
     print_table(title, ["try", "state", "box AP", "ms a frame", "seconds", "settings"], rows)
     if report.site_yaml:
+        if report.gain is not None:
+            console.print(f"{report.gain:+.3f} AP against today's settings, one seed each", markup=False)
         console.print(f"for site.yaml:\n{report.site_yaml}", markup=False)
     elif report.best is not None:
         console.print("nothing better than today's settings was found", markup=False)

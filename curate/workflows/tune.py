@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from curate.assist import COCO_DETECTOR, weights_path
 from curate.detectors import Progress, SiteDetector, TrainConfig, train_detector
@@ -26,28 +26,31 @@ from curate.workflows.project import Project
 from curate.workflows.scene import background_plate
 from curate.workflows.snapshot import snapshot
 from curate.workflows.train import train_config
+from curate.workflows.tune_space import Space, search_space
 from curate.workflows.validation import ValidationBlock, validation_block
 
-__all__ = ["SEARCHED", "Trial", "TuneReport", "tune"]
+__all__ = ["Trial", "TuneReport", "tune"]
 
-SEARCHED: Mapping[str, tuple[Any, ...]] = {
-    "input_size": (-96, -32, 0),  # Never larger than now: what is found may not cost more time a frame.
-    "ema": (0.0, 0.95, 0.98),
-    "mirror": (False, True),
-    "zoom": (0.0, 0.06, 0.15),
-    "shift": (0.0, 0.03, 0.06),
-    "paste": (0.0, 1.0, 2.0),
-    "background_channels": (False, True),
-}
-"""Settings that are tried besides the learning rate (.3 to 5 times today's); sizes are relative to today's."""
-_RATES = (0.3, 5.0)
-_SMALLEST_INPUT = 160
+TODAY = "today"
+"""Attribute of the try that stands for today's settings, whatever its number."""
+_ERROR = "error"
 _RUNGS = 4
+_YOUNG_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One try: its settings, what became of it ("complete", "pruned", "fail", "running"), figures where it has some."""
+    """One try.
+
+    Attributes:
+        number: In the order of their beginnings.
+        state: "complete", "pruned" (ended early as unpromising), "fail", "running" or "waiting".
+        settings: What was tried.
+        box_ap: On the validation block; of the last look for one that was pruned.
+        ms_per_frame: Median.
+        seconds: It took.
+        today: Whether these are the settings of today.
+    """
 
     number: int
     state: str
@@ -55,6 +58,7 @@ class Trial:
     box_ap: float | None
     ms_per_frame: float | None
     seconds: float | None
+    today: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class TuneReport:
         version: Dataset version searched on.
         frames: Frames trained on, frames judged on.
         trials: All tries, also those of earlier calls.
-        best: The best complete one; the first try is today's settings.
+        best: The best complete one.
+        gain: Its box AP minus that of today's settings; None as long as those are not tried to their end.
         site_yaml: Lines for site.yaml that choose it; "" when today's settings are the best.
         path: Where all this stands as JSON.
     """
@@ -74,6 +79,7 @@ class TuneReport:
     frames: tuple[int, int]
     trials: tuple[Trial, ...]
     best: Trial | None
+    gain: float | None
     site_yaml: str
     path: str
 
@@ -108,15 +114,13 @@ def tune(
         )
     version = snapshot(project)
     block = validation_block(project, version)
-    base = train_config(project)
-    key = hashlib.sha256(json.dumps([version.id, asdict(base)], sort_keys=True).encode()).hexdigest()[:12]
+    space = search_space(train_config(project))
+    key = hashlib.sha256(f"{version.id} {space.key}".encode()).hexdigest()[:12]
     folder = project.cache_dir / "tune" / key
     folder.mkdir(parents=True, exist_ok=True)
-    study = _open_study(folder, base.steps)
-    _put_right(study, folder)
-    if not study.trials:
-        study.enqueue_trial(_today(base))
-    search = _Search(project, block, base, folder, SubReporter(reporter or Quiet(), 0.0, 1.0))
+    study = _open_study(folder, space.base.steps)
+    _begin(study, space, folder)
+    search = _Search(project, block, space, folder, SubReporter(reporter or Quiet(), 0.0, 1.0))
     started, done = time.monotonic(), 0
     while (not trials or done < trials) and (not minutes or time.monotonic() - started < 60 * minutes):
         shares = [
@@ -125,7 +129,7 @@ def tune(
         ]
         search.run(study, max(shares))
         done += 1
-    return _report(study, version.id, block, base, folder)
+    return _report(study, version.id, block, space, folder)
 
 
 def _open_study(folder: Path, steps: int) -> optuna.Study:
@@ -142,33 +146,56 @@ def _open_study(folder: Path, steps: int) -> optuna.Study:
     )
 
 
-def _put_right(study: optuna.Study, folder: Path) -> None:
-    """Tries whose process died are put down as failed and asked for again."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        try:
-            with exclusive(folder / f"trial-{trial.number}"):
-                study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-                study.enqueue_trial(trial.params)
-        except ConflictError:
-            continue  # Another process is at it.
+def _begin(study: optuna.Study, space: Space, folder: Path) -> None:
+    """Ask again for tries whose process died, and for today's settings where nobody has tried them to an end."""
+    try:
+        with exclusive(folder / "begin"):
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                _put_right(study, trial, folder)
+            if not any(_speaks_for_today(trial) for trial in study.get_trials(deepcopy=False)):
+                study.enqueue_trial(space.today, user_attrs={TODAY: True})
+    except ConflictError:
+        return  # Another process is just beginning, and does it.
 
 
-def _today(base: TrainConfig) -> dict[str, Any]:
-    """Today's settings in the terms of the search; what it does not offer is left to the sampler."""
-    values: dict[str, Any] = {name: getattr(base, name) for name in SEARCHED if name != "input_size"}
-    known = {name: value for name, value in values.items() if value in SEARCHED[name]}
-    return {**known, "input_size": 0, "rate": 1.0}
+def _put_right(study: optuna.Study, trial: FrozenTrial, folder: Path) -> None:
+    begun = trial.datetime_start
+    if begun is not None and (datetime.now() - begun).total_seconds() < _YOUNG_SECONDS:
+        return  # Its process may not have come to lock its folder yet.
+    try:
+        with exclusive(folder / f"trial-{trial.number}"):
+            if (
+                study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True).state
+                == TrialState.FAIL
+            ):
+                _ask_again(study, trial.params, today=_is_today(trial))
+        shutil.rmtree(folder / f"trial-{trial.number}", ignore_errors=True)
+    except ConflictError:
+        return  # Another process is at it.
+
+
+def _ask_again(study: optuna.Study, settings: Mapping[str, Any], *, today: bool) -> None:
+    study.enqueue_trial(dict(settings), user_attrs={TODAY: True} if today else None)
+
+
+def _is_today(trial: optuna.Trial | FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get(TODAY))
+
+
+def _speaks_for_today(trial: FrozenTrial) -> bool:
+    """Whether today's settings are tried, being tried or waiting; a training that cannot go well is an answer, too."""
+    return _is_today(trial) and (trial.state != TrialState.FAIL or _ERROR in trial.user_attrs)
 
 
 class _Search:
     """Runs one try after the other."""
 
     def __init__(
-        self, project: Project, block: ValidationBlock, base: TrainConfig, folder: Path, reporter: SubReporter
+        self, project: Project, block: ValidationBlock, space: Space, folder: Path, reporter: SubReporter
     ) -> None:
         self._project = project
         self._block = block
-        self._base = base
+        self._space = space
         self._folder = folder
         self._reporter = reporter
 
@@ -178,16 +205,18 @@ class _Search:
         started = time.monotonic()
         try:
             with exclusive(folder):
-                config = _config(trial, self._base)
+                config = self._space.config(trial)
                 value = self._train(trial, config, folder / "run", share)
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
         except TrainingError as error:
             # Such as a learning rate that diverges: a result of the search, not the end of it.
-            trial.set_user_attr("error", str(error))
+            trial.set_user_attr(_ERROR, str(error))
             study.tell(trial, state=TrialState.FAIL)
         except BaseException:
+            # Cancelled, or the disk is full: it says nothing about these settings.
             study.tell(trial, state=TrialState.FAIL)
+            _ask_again(study, trial.params, today=_is_today(trial))
             raise
         else:
             trial.set_user_attr("seconds", round(time.monotonic() - started, 1))
@@ -205,7 +234,8 @@ class _Search:
             last = result.box.ap or 0.0
             trial.set_user_attr("ms_per_frame", round(ms, 2))
             trial.report(last, step)
-            if step < steps and trial.should_prune():
+            # Today's settings go to their end: all others are held against them.
+            if step < steps and trial.should_prune() and not _is_today(trial):
                 raise optuna.TrialPruned
             return last
 
@@ -227,30 +257,24 @@ class _Search:
         return last
 
 
-def _config(trial: optuna.Trial, base: TrainConfig) -> TrainConfig:
-    chosen = {name: trial.suggest_categorical(name, values) for name, values in SEARCHED.items()}
-    chosen["input_size"] = max(_SMALLEST_INPUT, base.input_size + int(chosen["input_size"] or 0))
-    rate = trial.suggest_float("rate", *_RATES, log=True)
-    # Masks cost a quarter of a step and do not bear on the boxes.
-    return replace(
-        base, **chosen, learning_rate=base.learning_rate * rate, mask_head=False, checkpoint_every=10**6
-    )
-
-
 def _report(
-    study: optuna.Study, version: str, block: ValidationBlock, base: TrainConfig, folder: Path
+    study: optuna.Study, version: str, block: ValidationBlock, space: Space, folder: Path
 ) -> TuneReport:
     trials = tuple(_trial(trial) for trial in study.get_trials(deepcopy=False))
-    complete = [trial for trial in trials if trial.state == "complete" and trial.box_ap is not None]
-    best = max(complete, key=lambda trial: (trial.box_ap or 0.0, -trial.number), default=None)
+    complete = [trial for trial in trials if trial.state == "complete"]
+    best = max(complete, key=lambda trial: (trial.box_ap or 0.0, trial.today, -trial.number), default=None)
+    today = next((trial for trial in complete if trial.today), None)
+    gain = None if best is None or today is None else round((best.box_ap or 0.0) - (today.box_ap or 0.0), 6)
+    lines = "" if best is None or best.today else space.site_yaml(best.settings)
     path = folder / "tune.json"
-    lines = "" if best is None or best.number == 0 else _site_yaml(best, base)
-    report = TuneReport(version, (len(block.samples), len(block.judged)), trials, best, lines, str(path))
+    report = TuneReport(
+        version, (len(block.samples), len(block.judged)), trials, best, gain, lines, str(path)
+    )
     write_json(path, asdict(report))
     return report
 
 
-def _trial(trial: optuna.trial.FrozenTrial) -> Trial:
+def _trial(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     return Trial(
         trial.number,
@@ -259,16 +283,5 @@ def _trial(trial: optuna.trial.FrozenTrial) -> Trial:
         trial.value if trial.value is not None else next(reversed(trial.intermediate_values.values()), None),
         attributes.get("ms_per_frame"),
         attributes.get("seconds"),
+        _is_today(trial),
     )
-
-
-def _site_yaml(best: Trial, base: TrainConfig) -> str:
-    settings = best.settings
-    size = max(_SMALLEST_INPUT, base.input_size + int(settings["input_size"]))
-    lines = ["model:", f"  input_size: {size}"]
-    lines.append(f"  background_channels: {str(settings['background_channels']).lower()}")
-    lines += ["train:", f"  learning_rate: {base.learning_rate * settings['rate']:.3g}"]
-    for name in ("ema", "mirror", "zoom", "shift", "paste"):
-        value = settings[name]
-        lines.append(f"  {name}: {str(value).lower() if isinstance(value, bool) else f'{value:g}'}")
-    return "\n".join(lines) + "\n"
