@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 
 import numpy as np
 
@@ -11,18 +12,19 @@ from curate.annotations import Annotation, Frame
 from curate.errors import DataError
 from curate.evaluation.calibration import calibration
 from curate.evaluation.coco import SIZES, CocoFigures, coco_figures
+from curate.evaluation.error_kinds import error_gains, error_kinds, mean_gains
 from curate.evaluation.gold import COUNTS, gold_hash
 from curate.evaluation.matching import Matches
 from curate.evaluation.operating import (
     confusion_matrix,
     curve_points,
-    error_kinds,
     false_at_recalls,
     operating_point,
 )
 from curate.evaluation.results import (
     Ap,
     ClassResult,
+    ErrorGains,
     ErrorKinds,
     EvalResult,
     FrameCounts,
@@ -80,13 +82,14 @@ def evaluate(
     counted = truth.kind == COUNTS
     matches = scorer.matches(thresholds=_AT_50)
     kinds = error_kinds(truth, found, scorer.pairs, matches, settings.score, len(classes))
+    gains = error_gains(truth, found, scorer.pairs, matches, len(classes))
     box, mask = _figures(scorer, len(classes), None)
     per_class = {
-        name: _class_result(scorer, matches, label, name, box, mask, kinds[label])
+        name: _class_result(scorer, matches, label, name, box, mask, kinds[label], gains[label])
         for label, name in enumerate(classes)
     }
     everything = np.ones(len(found), bool)
-    totals = [sum(values) for values in zip(*(_kinds_tuple(entry) for entry in kinds), strict=True)]
+    totals = [sum(values) for values in zip(*map(astuple, kinds), strict=True)]
     confusion = confusion_matrix(truth, found, scorer.pairs, matches, settings.score, len(classes))
     return EvalResult(
         gold_id=gold_id,
@@ -126,6 +129,7 @@ def evaluate(
         alarms={name: _alarms(scorer, matches, label, frames) for label, name in enumerate(classes)},
         counts=count_errors(scorer, matches, classes, regions or {}),
         calibration=calibration(found.scores, matches.true[0], matches.false[0]),
+        gains=mean_gains(gains),
     )
 
 
@@ -141,17 +145,6 @@ def _alarms(
         len(frames),
         looks_per_hour(frames),
         scorer.settings.alarms_per_hour,
-    )
-
-
-def _kinds_tuple(kinds: ErrorKinds) -> tuple[int, ...]:
-    return (
-        kinds.classification,
-        kinds.localisation,
-        kinds.both,
-        kinds.duplicate,
-        kinds.background,
-        kinds.missed,
     )
 
 
@@ -230,6 +223,7 @@ def _class_result(
     box: CocoFigures,
     mask: CocoFigures | None,
     errors: ErrorKinds,
+    gains: ErrorGains | None,
 ) -> ClassResult:
     gold, settings = scorer.gold, scorer.settings
     mine, own = scorer.detections.label == label, gold.label == label
@@ -250,6 +244,7 @@ def _class_result(
         fppi=false_at_recalls(scores, true, false, positives, gold.frames, settings.recalls),
         errors=errors,
         curve=curve_points(scores, true, false, positives, gold.frames),
+        gains=gains,
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures at an operating point, from the one matching rule: counts, false alarms, confusion, error kinds."""
+"""Figures at an operating point, from the one matching rule: counts, false alarms, confusion."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from curate.evaluation.gold import COUNTS, GoldArrays
+from curate.evaluation.gold import GoldArrays
 from curate.evaluation.matching import Matches
 from curate.evaluation.overlaps import DetectionArrays, Pairs
-from curate.evaluation.results import Curve, ErrorKinds, FalseAtRecall, OperatingPoint
+from curate.evaluation.results import Curve, FalseAtRecall, OperatingPoint
 from curate.evaluation.settings import MATCH_IOU
 from curate.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "confusion_matrix",
     "curve_points",
-    "error_kinds",
     "false_at_recalls",
     "operating_point",
     "thresholds",
@@ -117,41 +116,3 @@ def confusion_matrix(
     table[:classes, classes] = np.bincount(gold.label[free], minlength=classes)
     table[classes, :classes] = np.bincount(detections.label[false], minlength=classes)
     return table
-
-
-def error_kinds(
-    gold: GoldArrays, detections: DetectionArrays, pairs: Pairs, matches: Matches, score: float, classes: int
-) -> list[ErrorKinds]:
-    """Error kinds per class: of the detected class for false positives, of the gold class for missed ones."""
-    false = matches.false[0] & (detections.scores >= score)
-    counted = gold.kind[pairs.gold] == COUNTS
-    same = counted & (detections.label[pairs.detection] == gold.label[pairs.gold])
-    own, own_at = _best(pairs, same, len(detections))
-    other, other_at = _best(pairs, counted & ~same, len(detections))
-    near = (own >= 0.1) & (own < MATCH_IOU)
-    swapped = ~near & (other >= MATCH_IOU)
-    twice = ~near & ~swapped & (own >= MATCH_IOU)
-    nothing = ~near & ~swapped & ~twice & (other < 0.1)
-    both = ~(near | swapped | twice | nothing)
-    found = matches.gold[0][(matches.gold[0] >= 0) & (detections.scores >= score)]
-    missed = matches.positives.copy()
-    missed[found] = False
-    missed[own_at[false & near]] = False
-    missed[other_at[false & swapped]] = False
-
-    def per_class(kind: BoolArray) -> list[int]:
-        return [int(n) for n in np.bincount(detections.label[false & kind], minlength=classes)]
-
-    columns = [per_class(kind) for kind in (swapped, near, both, twice, nothing)]
-    lost = [int(n) for n in np.bincount(gold.label[missed], minlength=classes)]
-    return [ErrorKinds(*row) for row in zip(*columns, lost, strict=True)]
-
-
-def _best(pairs: Pairs, wanted: BoolArray, count: int) -> tuple[FloatArray, IntArray]:
-    """Largest IoU of each detection over the wanted pairs (0 without) and the object it is with (-1)."""
-    iou, where = np.zeros(count), np.full(count, -1, np.int64)
-    rows = np.flatnonzero(wanted)
-    rows = rows[np.argsort(pairs.iou[rows], kind="stable")]
-    iou[pairs.detection[rows]] = pairs.iou[rows]
-    where[pairs.detection[rows]] = pairs.gold[rows]
-    return iou, where

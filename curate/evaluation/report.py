@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.errors import DataError
 from curate.evaluation.comparison import Comparison, Difference
-from curate.evaluation.results import Ap, ErrorKinds, EvalResult, FalseAtRecall, OperatingPoint, SubsetResult
+from curate.evaluation.results import Ap, ClassResult, EvalResult, FalseAtRecall, OperatingPoint, SubsetResult
 
 __all__ = [
     "comparison_markdown",
@@ -35,6 +35,15 @@ _P_NOTE = (
     "whether these very runs differ, and is small even between two seeds of one recipe. "
     "Verdicts follow the interval."
 )
+_KINDS = {
+    "classification": "wrong class",
+    "localisation": "wrong place",
+    "both": "both",
+    "duplicate": "duplicate",
+    "background": "background",
+    "missed": "missed",
+}
+_ALL_OF_A_SIDE = {"false_positive": "all false positives", "false_negative": "all not found"}
 _WORDS = {
     "better": "better",
     "worse": "worse",
@@ -162,15 +171,7 @@ def evaluation_markdown(result: EvalResult, title: str = "Evaluation") -> str:
     lines += _table(
         ["", "objects", "tracks", "AP", "AP50", "AP75", "mask AP", "recall"], _parts(result, parts)
     )
-    lines += ["", f"Errors at score {score:g}:", ""]
-    errors = [
-        [escape_markdown(name), *(str(value) for value in _errors(entry.errors))]
-        for name, entry in result.per_class.items()
-    ]
-    lines += _table(
-        ["", "wrong class", "wrong place", "both", "duplicate", "background", "missed"],
-        [["all classes", *(str(value) for value in _errors(result.errors))], *errors],
-    )
+    lines += _error_tables(result)
     lines += _traffic(result)
     names = [escape_markdown(name) for name in result.classes]
     lines += ["", "Gold class (rows) against detected class (columns):", ""]
@@ -218,9 +219,26 @@ def _traffic(result: EvalResult) -> list[str]:
     return lines
 
 
-def _errors(kinds: ErrorKinds) -> list[int]:
-    names = ("classification", "localisation", "both", "duplicate", "background", "missed")
-    return [getattr(kinds, name) for name in names]
+def _error_tables(result: EvalResult) -> list[str]:
+    """Error kinds: how many at the operating point, and what AP50 would gain without them."""
+    named: list[tuple[str, EvalResult | ClassResult]] = [("all classes", result), *result.per_class.items()]
+    lines = ["", f"Errors at score {result.settings.score:g}:", ""]
+    lines += _table(
+        ["", *_KINDS.values()],
+        [
+            [escape_markdown(name), *(str(getattr(row.errors, kind)) for kind in _KINDS)]
+            for name, row in named
+        ],
+    )
+    rows = [
+        [escape_markdown(name), *(_number(getattr(row.gains, kind)) for kind in (*_KINDS, *_ALL_OF_A_SIDE))]
+        for name, row in named
+        if row.gains is not None
+    ]
+    if rows:
+        lines += ["", "AP50 that repairing one kind of error alone would gain, at any score (TIDE):", ""]
+        lines += _table(["", *_KINDS.values(), *_ALL_OF_A_SIDE.values()], rows)
+    return lines
 
 
 def _parts(result: EvalResult, subsets: Sequence[SubsetResult]) -> list[list[str]]:

@@ -18,6 +18,7 @@ __all__ = [
     "ClassResult",
     "CountError",
     "Curve",
+    "ErrorGains",
     "ErrorKinds",
     "EvalResult",
     "FalseAtRecall",
@@ -164,6 +165,24 @@ class ErrorKinds:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorGains:
+    """AP50 in [0, 1] that would be gained if one kind of error alone were repaired, as in TIDE (see `ErrorKinds`).
+
+    `false_positive` drops all false positives, `false_negative` finds all that is not found. Detections count at any
+    score here, as AP does, so that the errors behind these are more than those of the operating point.
+    """
+
+    classification: float
+    localisation: float
+    both: float
+    duplicate: float
+    background: float
+    missed: float
+    false_positive: float
+    false_negative: float
+
+
+@dataclass(frozen=True, slots=True)
 class FrameCounts:
     """Outcome on one frame at the operating point, over all classes."""
 
@@ -191,6 +210,7 @@ class ClassResult:
         fppi: False positives per frame at each recall of the settings.
         errors: Error kinds at the operating point.
         curve: Precision-recall curve by boxes.
+        gains: AP50 to be had by repairing each kind of error; None without objects, and in older results.
     """
 
     label: str
@@ -206,6 +226,7 @@ class ClassResult:
     fppi: tuple[FalseAtRecall, ...]
     errors: ErrorKinds
     curve: Curve
+    gains: ErrorGains | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +285,8 @@ class EvalResult:
         alarms: Class name -> recall at each number of false alarms an hour.
         counts: Class name, or "region: class" -> error of the counts per frame.
         calibration: Whether scores mean what they say; None in results of older versions.
+        gains: Mean over the classes that have objects of what repairing each kind of error would bring in AP50;
+            None without objects, and in results of older versions.
     """
 
     gold_id: str
@@ -293,6 +316,7 @@ class EvalResult:
     alarms: dict[str, tuple[RecallAtAlarms, ...]] = field(default_factory=dict)
     counts: dict[str, CountError] = field(default_factory=dict)
     calibration: Calibration | None = None
+    gains: ErrorGains | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: only dicts, lists, strings, finite numbers and None."""

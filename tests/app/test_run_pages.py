@@ -169,6 +169,8 @@ def test_confusion_and_kinds_of_error(judged) -> None:
     ghosts = confusion_table(judged[0].result).set_index(["gold", "detected"])
     assert ghosts.loc[("nothing", "person"), "count"] == 4
     assert ghosts.loc[("nothing", "person"), "share"] == 0.5
+    gains = error_rows(judged).set_index(["run", "tide"])["gain"]
+    assert gains["after", "Cls"] == judged[1].result.gains.classification > 0
     kinds = error_rows(judged).set_index(["run", "tide"])["count"]
     assert (kinds["before", "Bkg"], kinds["before", "Miss"]) == (4, 0)
     assert (kinds["after", "Cls"], kinds["after", "Miss"]) == (4, 4)

@@ -12,7 +12,7 @@ from crossguard_app.presenters.comparison import GOLD_COLOR, found_shapes
 from crossguard_app.presenters.shapes import class_colors
 from crossguard_app.resources import image_url
 from curate.annotations import Annotation, Frame
-from curate.evaluation import ErrorKinds, EvalResult, SubsetResult
+from curate.evaluation import EvalResult, SubsetResult
 from curate.store import RunRecord, VersionRecord
 from curate.tables import Detections
 from curate.workflows.project import Project
@@ -148,19 +148,26 @@ def confusion_table(result: EvalResult) -> pd.DataFrame:
 
 
 def error_rows(judged: Sequence[JudgedRun], label: str | None = None) -> pd.DataFrame:
-    """Error kinds per run at the operating point: run, kind (in words), tide (its short name), count."""
+    """Error kinds per run: run, kind (in words), tide (its short name), count at the operating point, gain in AP50.
+
+    The gain is that of repairing the kind (`ErrorGains`), NaN where it is unknown.
+    """
     rows = []
     for entry in judged:
         if entry.result is None:
             continue
-        kinds: ErrorKinds = entry.result.errors
-        if label is not None:
-            kinds = entry.result.per_class[label].errors
+        part = entry.result if label is None else entry.result.per_class[label]
         rows += [
-            {"run": entry.run.id, "kind": words, "tide": TIDE[name], "count": getattr(kinds, name)}
+            {
+                "run": entry.run.id,
+                "kind": words,
+                "tide": TIDE[name],
+                "count": getattr(part.errors, name),
+                "gain": getattr(part.gains, name, None),
+            }
             for name, words in ERROR_WORDS.items()
         ]
-    return pd.DataFrame(rows, columns=["run", "kind", "tide", "count"])
+    return pd.DataFrame(rows, columns=["run", "kind", "tide", "count", "gain"]).astype({"gain": float})
 
 
 def subset_rows(named: Mapping[str, Mapping[str, SubsetResult]]) -> pd.DataFrame:

@@ -97,9 +97,12 @@ def _errors(judged: Sequence[JudgedRun], names: Sequence[str]) -> None:
             yOffset=alt.YOffset("run:N", sort=names),
             x=alt.X("count:Q", title="Errors on gold"),
             color=run_color(names),
-            tooltip=tooltip(run="Run", kind="Kind", tide="In TIDE's words", count="Errors"),
+            tooltip=tooltip(
+                run="Run", kind="Kind", tide="In TIDE's words", count="Errors",
+                gain="AP50 to be gained by repairing them|.3f",
+            ),
         )
-    )
+    )  # fmt: skip
     show(chart, height=330)
     score = next((e.result.at_score.score for e in judged if e.result is not None), 0.3)
     st.caption(f"At score {score:g}, kinds as TIDE tells them apart (Bolya et al. 2020).")
