@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 SECONDS = 120
 ACCEPTED: dict[str, str] = {}
@@ -27,27 +27,36 @@ def ask(seconds: int = SECONDS) -> str:
     return done.stdout
 
 
-def judge(answer: str, accepted: Sequence[str] = tuple(ACCEPTED)) -> tuple[int, list[str]]:
-    """Exit code and lines for a person, of pip-audit's JSON."""
+def judge(answer: str, accepted: Mapping[str, str] | None = None) -> tuple[int, list[str]]:
+    """Exit code and lines for a person, of pip-audit's JSON.
+
+    Args:
+        answer: From `ask`.
+        accepted: Instead of `ACCEPTED`. One without a reason is not accepted.
+    """
+    reasons = ACCEPTED if accepted is None else accepted
     try:
         rows = list(json.loads(answer)["dependencies"])
     except (ValueError, KeyError, TypeError):
         return 0, ["dependencies were not audited: the service gave no answer"]
     audited = [row for row in rows if "vulns" in row]
-    found = [
-        f"{row['name']} {row['version']}: {vulnerability['id']}, "
-        f"fixed in {', '.join(vulnerability.get('fix_versions') or ['no version yet'])}"
-        for row in audited
-        for vulnerability in row["vulns"]
-        if vulnerability["id"] not in accepted
-    ]
+    found, passed = [], []
+    for row in audited:
+        for vulnerability in row["vulns"]:
+            name = f"{row['name']} {row['version']}: {vulnerability['id']}"
+            if reason := reasons.get(vulnerability["id"], "").strip():
+                passed.append(f"accepted: {name}: {reason}")
+            else:
+                fixed = ", ".join(vulnerability.get("fix_versions") or ["no version yet"])
+                found.append(f"{name}, fixed in {fixed}")
     if found:
-        return 1, ["vulnerable dependencies:", *found]
+        return 1, ["vulnerable dependencies:", *found, *passed]
     if not audited:
         return 0, [f"dependencies were not audited: the service knows none of {len(rows)}"]
     skipped = len(rows) - len(audited)
     rest = f", {skipped} unknown to the service" if skipped else ""
-    return 0, [f"no known vulnerability in {len(audited)} dependencies{rest}"]
+    other = " other" if passed else ""
+    return 0, [f"no{other} known vulnerability in {len(audited)} dependencies{rest}", *passed]
 
 
 def main() -> int:

@@ -41,9 +41,28 @@ def test_no_answer_is_no_failure(answer):
     assert "not audited" in lines[0]
 
 
-def test_what_is_accepted_with_a_reason_does_not_fail():
-    assert audit.judge(json.dumps({"dependencies": [BAD]}), ["PYSEC-1"])[0] == 0
-    assert all(reason.strip() for reason in audit.ACCEPTED.values())
+@pytest.mark.parametrize(
+    ("accepted", "code", "words"),
+    [
+        ({}, 1, "b 2: PYSEC-1, fixed in 3"),
+        ({"PYSEC-1": "we never call it"}, 0, "accepted: b 2: PYSEC-1: we never call it"),
+        ({"PYSEC-1": " "}, 1, "b 2: PYSEC-1, fixed in 3"),
+        ({"PYSEC-2": "another one"}, 1, "b 2: PYSEC-1, fixed in 3"),
+    ],
+)
+def test_lint_fails_unless_the_list_accepts_it_with_a_reason(monkeypatch, capsys, accepted, code, words):
+    """Through `main`, as `make lint` runs it, and the module's own list."""
+    monkeypatch.setattr(audit, "ask", lambda: json.dumps({"dependencies": [GOOD, BAD]}))
+    monkeypatch.setattr(audit, "ACCEPTED", accepted)
+    assert audit.main() == code
+    assert words in capsys.readouterr().out
+
+
+def test_one_accepted_vulnerability_hides_no_other():
+    two = {**BAD, "vulns": [*BAD["vulns"], {"id": "PYSEC-9", "fix_versions": []}]}
+    code, lines = audit.judge(json.dumps({"dependencies": [two]}), {"PYSEC-1": "we never call it"})
+    assert code == 1
+    assert "b 2: PYSEC-9, fixed in no version yet" in lines
 
 
 def test_a_service_that_does_not_answer_in_time_is_no_failure():

@@ -32,8 +32,9 @@ from curate.bench.faults_steps import (
 )
 from curate.errors import DataError
 from curate.synth import SceneConfig, render_scene
+from curate.workflows.backup import backup, restore
 from curate.workflows.coverage import mark_covered
-from curate.workflows.database import backup, check, restore
+from curate.workflows.database import check
 from curate.workflows.gold import create_gold, freeze_gold
 from curate.workflows.ingest import ingest
 from curate.workflows.progress import Reporter

@@ -1,10 +1,11 @@
 """The store: frames, label revisions, issues, decisions, versions, runs and jobs in SQLite or PostgreSQL."""
 
 from curate.store.audit import AuditEntry
-from curate.store.backup import BACKUP_FILE, read_backup_head
+from curate.store.backup import BACKUP_FILE, backup_rows, read_backup_head
 from curate.store.check import Finding
 from curate.store.decisions import DecisionTally
 from curate.store.leases import Lease, Opinion
+from curate.store.purge import Erased
 from curate.store.records import (
     Artifact,
     DecisionEffects,
@@ -40,6 +41,7 @@ __all__ = [
     "DecisionEffects",
     "DecisionRecord",
     "DecisionTally",
+    "Erased",
     "EvaluationRecord",
     "Finding",
     "FrameEffect",
@@ -65,6 +67,7 @@ __all__ = [
     "Store",
     "User",
     "VersionRecord",
+    "backup_rows",
     "pack_text",
     "read_backup_head",
 ]

@@ -25,7 +25,7 @@ from curate.store.audit import write_audit
 from curate.store.base import STREAM, StoreBase, chunked
 from curate.store.migrate import HEAD, migrate, stored_revision
 
-__all__ = ["BACKUP_FILE", "BackupStore", "read_backup_head"]
+__all__ = ["BACKUP_FILE", "BackupStore", "backup_rows", "read_backup_head"]
 
 BACKUP_FILE = "backup.json"
 _FORMAT = 1
@@ -82,6 +82,20 @@ class BackupStore(StoreBase):
             rows = connection.execute(sa.select(schema.backups).order_by(schema.backups.c.path))
             return {row.path: row.sha256 for row in rows}
 
+    def expect_empty(self) -> None:
+        """Refuse to fill a database that holds something.
+
+        Raises:
+            ConflictError: It does.
+        """
+        with self._read() as connection:
+            if _is_filled(connection):
+                raise ConflictError(
+                    "the database is not empty",
+                    file=self.where,
+                    hint="--replace drops what is in it, after a backup of its own",
+                )
+
     def read_tables(self, archive: zipfile.ZipFile, *, replace: bool = False) -> int:
         """Fill this database from a backup, older ones brought up to date, in one transaction.
 
@@ -99,12 +113,8 @@ class BackupStore(StoreBase):
         """
         head = read_backup_head(archive)
         with self.begin() as connection:
-            if not replace and _is_filled(connection):
-                raise ConflictError(
-                    "the database is not empty",
-                    file=self.where,
-                    hint="--replace drops what is in it, after a backup of its own",
-                )
+            if not replace:
+                self.expect_empty()
             _drop(connection)
             _make(connection, self.where, head["schema"])
             rows = _insert(connection, archive, head)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from curate.store.records import QuarantinedItem, SiteSettings
 
 __all__ = ["FrameStore"]
 
+_PAGE = 2000
 _ORDER = (schema.frames.c.clip, schema.frames.c.position, schema.frames.c.id)
 
 
@@ -96,7 +97,11 @@ class FrameStore(StoreBase):
         return sum(counts.values()), counts.get(True, 0)
 
     def frames_page(
-        self, limit: int = 1000, after: Frame | None = None, include_excluded: bool = True
+        self,
+        limit: int = 1000,
+        after: Frame | None = None,
+        include_excluded: bool = True,
+        clip: str | None = None,
     ) -> list[Frame]:
         """A page of all frames in the order of `frames`: by recording, position and id.
 
@@ -104,14 +109,32 @@ class FrameStore(StoreBase):
             limit: At most so many.
             after: The last frame of the page before.
             include_excluded: Also those that a decision took out.
+            clip: Only of this recording.
         """
         query = sa.select(schema.frames).order_by(*_ORDER).limit(limit)
         if after is not None:
             query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(after.clip, after.index, after.id))
+        if clip is not None:
+            query = query.where(schema.frames.c.clip == clip)
         if not include_excluded:
-            query = query.where(~schema.frames.c.excluded)
+            # Not the plain column: SQLite would take the index of the few excluded ones and sort what is left.
+            query = query.where(~sa.func.coalesce(schema.frames.c.excluded, sa.false()))
         with self._read() as connection:
             return [_frame(row) for row in connection.execute(query)]
+
+    def each_frame(self, *, clip: str | None = None, include_excluded: bool = True) -> Iterator[Frame]:
+        """All frames in the order of `frames`, a page of them in memory at a time.
+
+        Each page is a view of its own; inside `reading` all of them are one.
+
+        Args:
+            clip: Only of this recording.
+            include_excluded: Also those that a decision took out.
+        """
+        page = self.frames_page(_PAGE, None, include_excluded, clip)
+        while page:
+            yield from page
+            page = self.frames_page(_PAGE, page[-1], include_excluded, clip)
 
     def frame(self, frame_id: str) -> Frame:
         """One frame.

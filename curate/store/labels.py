@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import sqlalchemy as sa
 
-from curate.annotations import Annotation, replace
+from curate.annotations import Annotation, Frame, replace
 from curate.errors import ConflictError, NotFoundError
 from curate.store import schema
 from curate.store.audit import write_audit
@@ -28,6 +28,7 @@ from curate.store.tallies import shift_source
 
 __all__ = ["LabelStore"]
 
+_FRAMES = 500
 _heads = schema.heads
 _revisions = schema.annotation_revisions
 _is_head = (_revisions.c.annotation_id == _heads.c.id) & (_revisions.c.revision == _heads.c.revision)
@@ -91,6 +92,25 @@ class LabelStore(StoreBase):
                 rows = connection.execute(query.where(_heads.c.frame_id.in_(chunk)))
                 result += [to_annotation(row) for row in rows]
         return result
+
+    def labels_by_frame(
+        self, frames: Iterable[Frame], source: str, *, masks: bool = True
+    ) -> Iterator[tuple[Frame, list[Annotation]]]:
+        """Each frame with its current labels of a source by id, some hundred frames in memory at a time.
+
+        With `each_frame` it reads a project of any size; inside `reading` from one view.
+
+        Args:
+            frames: In any order, which is kept.
+            source: Label source.
+            masks: See `annotations`.
+        """
+        for chunk in chunked(frames, _FRAMES):
+            found: dict[str, list[Annotation]] = {frame.id: [] for frame in chunk}
+            for label in self.annotations(source, found, masks=masks):
+                found[label.frame_id].append(label)
+            for frame in chunk:
+                yield frame, found[frame.id]
 
     def annotation(self, annotation_id: str) -> Annotation:
         """One label as it is now.
@@ -230,6 +250,26 @@ class LabelStore(StoreBase):
         query = sa.select(_heads.c.frame_id).where(_heads.c.source == source, ~_heads.c.deleted).distinct()
         with self._read() as connection:
             return set(connection.execute(query).scalars())
+
+    def frames_of_track(self, track_id: str) -> set[str]:
+        """Ids of the frames that have a current label of this track; reads every label, so that it may take seconds."""
+        query = (
+            sa.select(_heads.c.frame_id)
+            .join_from(_heads, _revisions, _is_head)
+            .where(_revisions.c.track_id == track_id, ~_heads.c.deleted)
+        )
+        with self._read() as connection:
+            return set(connection.execute(query.distinct()).scalars())
+
+    def label_count(self, frame_ids: Iterable[str]) -> int:
+        """Number of current labels on some frames, of all sources."""
+        query = sa.select(sa.func.count()).select_from(_heads).where(~_heads.c.deleted)
+        with self._read() as connection:
+            chunks = chunked(sorted(set(frame_ids)))
+            return sum(
+                int(connection.execute(query.where(_heads.c.frame_id.in_(chunk))).scalar_one())
+                for chunk in chunks
+            )
 
     def frames_of_labels(self, ids: Iterable[str]) -> dict[str, str]:
         """Label id -> frame id of those of the labels that are there and not deleted."""

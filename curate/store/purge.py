@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,27 @@ from sqlalchemy.engine import Connection
 from curate.store import schema
 from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked, dump_json
+from curate.store.engine import translated
 from curate.store.tallies import recount_issues, recount_sources
 
 __all__ = ["Erased", "PurgeStore"]
 
 _SHAPES = ("bbox_xyxy", "mask", "note", "flags", "label")
 """What a decision says about a picture; it goes with it."""
+_HOLDING = (
+    "decisions",
+    "issues",
+    "opinions",
+    "leases",
+    "annotations",
+    "annotation_revisions",
+    "frame_aliases",
+    "frames",
+    "artifacts",
+)
+"""Tables from which something is erased."""
+_CLOSE_OTHERS = "close the app and whatever else has it open, then `curate purge --finish`"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +141,63 @@ class PurgeStore(StoreBase):
             for chunk in chunked([dict(row) for row in rows if (row["kind"], row["id"]) not in there]):
                 connection.execute(sa.insert(table), chunk)
 
-    def vacuum(self) -> None:
-        """Write the database anew, so that no freed page or log of it holds what was erased."""
-        raw = self._engine.raw_connection()
+    def vacuum(self, wait: float = 30.0) -> str:
+        """Write the database anew, so that no freed page or log of it holds what was erased.
+
+        Args:
+            wait: Seconds to wait for other programs that hold the database.
+
+        Returns:
+            What may still hold the erased bytes, and what to do about it; "" when nothing does.
+
+        Raises:
+            StoreError: The database fails in another way than by being held.
+            ProjectError: There is no room for the new file.
+        """
+        with translated(self.where):
+            raw = self._engine.raw_connection()
+            try:
+                if self._engine.dialect.name == "sqlite":
+                    return _vacuum_sqlite(raw.driver_connection, wait)
+                return _vacuum_postgres(raw.driver_connection, wait)
+            finally:
+                raw.close()
+
+
+def _vacuum_sqlite(driver: Any, wait: float) -> str:
+    before = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+    driver.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+    try:
+        driver.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        if (error.sqlite_errorcode & 0xFF) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        return f"the database's file, which another program held for {wait:g} seconds: {_CLOSE_OTHERS}"
+    else:
+        # One that reads the old pages keeps them in the log; the pragma waits for it, then tells instead of failing.
+        busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return (
+            f"its log (the file ending in -wal), which another program reads: {_CLOSE_OTHERS}" if busy else ""
+        )
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {before}")
+
+
+def _vacuum_postgres(driver: Any, wait: float) -> str:
+    driver.rollback()
+    driver.autocommit = True
+    held = []
+    driver.execute(f"SET lock_timeout = {int(wait * 1000)}")
+    for table in _HOLDING:
         try:
-            driver: Any = raw.driver_connection
-            if self._engine.dialect.name == "sqlite":
-                driver.execute("VACUUM")
-                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                return
-            driver.rollback()
-            driver.autocommit = True
-            for name in ("decisions", "issues", "annotations", "annotation_revisions", "frames", "artifacts"):
-                driver.execute(f"VACUUM FULL {name}")
-            driver.autocommit = False
-        finally:
-            raw.close()
+            driver.execute(f"VACUUM FULL {table}")
+        except Exception as error:
+            if getattr(error, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            held.append(table)
+    driver.execute("RESET lock_timeout")
+    driver.autocommit = False
+    return f"the tables {', '.join(held)}, which another program held: {_CLOSE_OTHERS}" if held else ""
 
 
 def _ids(

@@ -1,37 +1,23 @@
-"""Care of a project's database and files: check, backup, restore, upgrade."""
+"""Care of a project's database and files: check and upgrade."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from curate.annotations import Frame
-from curate.errors import ConflictError, CurateError, FormatError, ProjectError
-from curate.store import BACKUP_FILE, Finding, GoldState, Store, read_backup_head
+from curate.errors import CurateError
+from curate.store import Finding, GoldState, Store
 from curate.versions import get_version, list_versions, load_version_annotations
 from curate.versions.versions import manifest_digest, rewrite_manifest
-from curate.workflows.files import write_atomically
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 
-__all__ = [
-    "BackupReport",
-    "CheckReport",
-    "backup",
-    "check",
-    "file_digest",
-    "restore",
-    "sqlite_copies",
-    "upgrade",
-]
+__all__ = ["CheckReport", "check", "file_digest", "sqlite_copies", "upgrade"]
 
-_PAGE = 2000
 _BLOCK = 1 << 20
 
 
@@ -57,16 +43,6 @@ class CheckReport:
         return all(finding.harmless for finding in self.findings)
 
 
-@dataclass(frozen=True)
-class BackupReport:
-    """A backup that was written or read: where, rows of the database, files of frames."""
-
-    path: Path
-    rows: int
-    frames: int
-    sha256: str = ""
-
-
 def check(
     project: Project, *, hashes: bool = True, repair: bool = False, reporter: Reporter | None = None
 ) -> CheckReport:
@@ -90,7 +66,7 @@ def check(
         return CheckReport(tuple(findings), 0, 0, tuple(repaired))
     frames = 0
     total, _ = project.store.frame_counts()
-    for frame in _every_frame(project):
+    for frame in project.store.each_frame():
         findings += _check_frame(project, frame, hashes)
         frames += 1
         if frames % 100 == 0:
@@ -105,13 +81,6 @@ def check(
     findings += _check_leftovers(project, repair, repaired)
     progress.update(1.0, f"{len(findings)} findings")
     return CheckReport(tuple(findings), frames, versions, tuple(repaired))
-
-
-def _every_frame(project: Project) -> Iterator[Frame]:
-    page: list[Frame] = project.store.frames_page(_PAGE)
-    while page:
-        yield from page
-        page = project.store.frames_page(_PAGE, after=page[-1])
 
 
 def _check_frame(project: Project, frame: Frame, hashes: bool) -> Iterator[Finding]:
@@ -248,105 +217,6 @@ def _check_leftovers(project: Project, repair: bool, repaired: list[str]) -> Ite
             continue
         hint = "`curate db check --repair` deletes it"
         yield Finding("leftover", str(file.relative_to(project.root)), "half a file", hint, harmless=True)
-
-
-def backup(
-    project: Project, file: Path | None = None, *, frames: bool = False, reporter: Reporter | None = None
-) -> BackupReport:
-    """Write the database, as it is at one moment, into one file; reviewers go on meanwhile.
-
-    Args:
-        project: The project.
-        file: Written whole or not at all; by default .crossguard/backups/<time>.zip.
-        frames: Also the frames' pictures and site.yaml.
-        reporter: Told how far it is.
-
-    Raises:
-        ProjectError: The file cannot be written.
-        ConflictError: There is a file already.
-    """
-    progress = SubReporter(reporter or Quiet(), 0.0, 1.0)
-    name = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    file = (file or project.backups_dir / f"{name}.zip").absolute()
-    if file.exists():
-        raise ConflictError("there is a file already", file=file, hint="choose another name")
-    partial = file.with_name(f".{file.name}.tmp")
-    pictures = 0
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            progress.update(0.0, "the database")
-            head = project.store.write_tables(archive)
-            if frames:
-                archive.write(project.root / "site.yaml", "site.yaml")
-                total = head["tables"]["frames"]["rows"]
-                for frame in _every_frame(project):
-                    archive.write(project.frame_path(frame), f"frames/{frame.path}", zipfile.ZIP_STORED)
-                    pictures += 1
-                    progress.update(0.3 + 0.6 * pictures / total, f"frame {pictures} of {total}")
-            archive.writestr(BACKUP_FILE, json.dumps(head))
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(file)
-    except OSError as error:
-        raise ProjectError(f"the backup cannot be written: {error.strerror or error}", file=file) from error
-    finally:
-        partial.unlink(missing_ok=True)
-    digest = file_digest(file)
-    project.store.note_backup(str(file), digest)
-    progress.update(1.0, "done")
-    rows = sum(table["rows"] for table in head["tables"].values())
-    return BackupReport(file, rows, pictures, digest)
-
-
-def restore(
-    project: Project, file: Path, *, replace: bool = False, reporter: Reporter | None = None
-) -> BackupReport:
-    """Fill the project's database from a backup, and put pictures that it holds where they are missing.
-
-    Args:
-        project: The project.
-        file: From `backup`, of this version of Crossguard or an earlier one, from SQLite or PostgreSQL.
-        replace: Drop what is in the database; a backup of it is made first.
-        reporter: Told how far it is.
-
-    Raises:
-        FormatError: Not a backup, or a damaged one; nothing is changed. For a damaged picture the database is
-            restored already, and the picture is left out.
-        ConflictError: The database is not empty, and `replace` is false.
-    """
-    progress = SubReporter(reporter or Quiet(), 0.0, 1.0)
-    pictures = 0
-    try:
-        with zipfile.ZipFile(file) as archive:
-            read_backup_head(archive)
-            if replace:
-                backup(project, project.backups_dir / f"before-restore-{time.time_ns()}.zip")
-            known, buried = project.store.backups(), project.store.tombstone_rows()
-            with project.store.begin():
-                rows = project.store.read_tables(archive, replace=replace)
-                for path, digest in known.items():  # A purge must still find those written since.
-                    project.store.note_backup(path, digest)
-                project.store.bury_again(buried)
-            frames = {frame.path: frame for frame in _every_frame(project)}
-            for entry in archive.namelist():
-                frame = frames.get(entry.removeprefix("frames/"))
-                if frame is None or not entry.startswith("frames/") or project.frame_path(frame).is_file():
-                    continue
-                if not project.frame_path(frame).resolve().is_relative_to(project.frames_dir.resolve()):
-                    raise FormatError(
-                        "a picture in the backup belongs outside the project", file=file, item=frame.name
-                    )
-                data = archive.read(entry)
-                if hashlib.sha256(data).hexdigest() != frame.sha256:
-                    raise FormatError("a picture in the backup is damaged", file=file, item=frame.name)
-                write_atomically(project.frame_path(frame), data)
-                pictures += 1
-                progress.update(0.5 + 0.5 * pictures / len(frames), f"picture {pictures}")
-    except (OSError, zipfile.BadZipFile) as error:
-        raise FormatError(f"not a backup that can be read: {error}", file=file) from error
-    project.store.set_site(project.config.classes, project.config.labels.working)
-    progress.update(1.0, "done")
-    return BackupReport(file, rows, pictures)
 
 
 def upgrade(project: Project, *, say: Callable[[str], None]) -> tuple[str | None, str]:

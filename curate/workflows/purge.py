@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from curate.annotations import Frame
-from curate.errors import DataError, FormatError, ProjectError
-from curate.store import BACKUP_FILE, Role, Store
+from curate.errors import ConfigError, DataError, FormatError, ProjectError
+from curate.store import BACKUP_FILE, Erased, Role, Store
 from curate.versions import get_version, list_versions
 from curate.workflows.database import file_digest, sqlite_copies
 from curate.workflows.files import write_atomically
 from curate.workflows.project import Project
 
-__all__ = ["PurgePlan", "PurgeReport", "plan_purge", "purge"]
+__all__ = ["PurgePlan", "PurgeReport", "finish_purge", "plan_purge", "purge"]
 
 
 @dataclass(frozen=True)
@@ -25,25 +26,27 @@ class PurgePlan:
     """What a purge would erase.
 
     Attributes:
+        request: What was asked for, in words: which frames these are.
         frames: The frames.
+        clips: Recording -> how many of the frames are of it.
         labels: Number of labels on them, of all sources.
         versions: Ids of the dataset versions that hold one of them; they keep a tombstone.
-        sources: Recordings and image files that they came from: not ours to delete, so delete or cut them.
         backups: Known backups; each is written anew without the frames.
-        gone: Known backups that are not where they were: purge those copies by hand.
+        by_hand: What no purge reaches and a person has to do, in sentences.
     """
 
+    request: str
     frames: tuple[Frame, ...]
+    clips: Mapping[str, int]
     labels: int
     versions: tuple[str, ...]
-    sources: tuple[str, ...]
     backups: tuple[str, ...]
-    gone: tuple[str, ...]
+    by_hand: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PurgeReport:
-    """What a purge erased: numbers, files deleted, backups written anew, runs whose weights saw a frame."""
+    """What a purge erased: numbers, files deleted, backups written anew; and what is left to do by hand."""
 
     frames: int
     labels: int
@@ -51,7 +54,7 @@ class PurgeReport:
     decisions: int
     files: int
     backups: int
-    runs: tuple[str, ...]
+    by_hand: tuple[str, ...]
 
 
 def plan_purge(
@@ -62,46 +65,102 @@ def plan_purge(
     clip: str | None = None,
     between: tuple[float, float] | None = None,
 ) -> PurgePlan:
-    """Find the frames of a request. Several ways of naming add up.
+    """Find the frames of a request: names, or else what `track`, `clip` and `between` say, each narrowing.
 
     Args:
         project: The project.
-        names: Frame names, aliases or ids.
-        track: All frames with a label of this track id: one person's way through the picture.
-        clip: A recording; all of it, or with `between` a part.
-        between: From and to, in the seconds of `Frame.captured_at`.
+        names: Frame names, aliases or ids; then nothing else may be said.
+        track: All frames with a label of this track id: one person's way through the picture. Tracks are numbered
+            anew in every recording, so that it means several people unless `clip` says which recording.
+        clip: Only frames of this recording.
+        between: Only frames from the first to the second second of `Frame.captured_at`, of that recording.
 
     Raises:
-        DataError: A name is unknown, or nothing was named.
+        DataError: A name or recording is unknown, or nothing was named.
+        ConfigError: Names together with one of the others, or `between` without `clip`.
     """
-    store = project.store
+    if names and (track is not None or clip is not None or between is not None):
+        raise ConfigError(
+            "name frames, or say which by --track and --clip, not both",
+            item="purge",
+            hint="give two commands to erase both",
+        )
+    if between is not None and clip is None:
+        raise ConfigError("--from and --to belong to a recording", item="--clip")
+    if names:
+        frames, request = _named(project, names), f"{len(set(names))} frames by name"
+    else:
+        frames, request = _described(project, track, clip, between)
+    if not frames:
+        raise DataError(
+            f"the request names no frame: {request}",
+            hint="give names, --track, or --clip with --from and --to; --finish ends a purge that was cut off",
+        )
+    ids = {frame.id for frame in frames}
+    held = _versions_with(project, ids)
+    versions = tuple(sorted({version for versions in held.values() for version in versions}))
+    backups = project.store.backups()
+    return PurgePlan(
+        request=request,
+        frames=tuple(sorted(frames, key=lambda frame: (frame.clip, frame.index))),
+        clips=dict(sorted(Counter(frame.clip for frame in frames).items())),
+        labels=project.store.label_count(ids),
+        versions=versions,
+        backups=tuple(path for path in backups if Path(path).is_file()),
+        by_hand=_by_hand(project, frames, versions),
+    )
+
+
+def _named(project: Project, names: Sequence[str]) -> list[Frame]:
     found: dict[str, Frame] = {}
     for name in names:
-        hits = store.frames(names=[name]) or store.frames(ids=[name])
+        hits = project.store.frames(names=[name]) or project.store.frames(ids=[name])
         if not hits:
             raise DataError("no frame has this name or id", item=name)
         found[hits[0].id] = hits[0]
+    return list(found.values())
+
+
+def _described(
+    project: Project, track: str | None, clip: str | None, between: tuple[float, float] | None
+) -> tuple[list[Frame], str]:
+    store = project.store
+    words = []
+    if clip is not None and clip not in store.clips():
+        raise DataError("there is no such recording", item=clip, hint=", ".join(store.clips()[:10]))
     if track is not None:
-        ids = {label.frame_id for label in store.annotations() if label.track_id == track}
-        found.update((frame.id, frame) for frame in store.frames(ids=ids))
+        words.append(f"with a label of track {track}")
     if clip is not None:
-        low, high = between or (float("-inf"), float("inf"))
-        inside = [frame for frame in store.frames(clip=clip) if low <= frame.captured_at <= high]
-        found.update((frame.id, frame) for frame in inside)
-    if not found:
-        raise DataError(
-            "the request names no frame", hint="give names, --track, or --clip with --from and --to"
-        )
-    held = _versions_with(project, set(found))
-    backups = store.backups()
-    return PurgePlan(
-        frames=tuple(sorted(found.values(), key=lambda frame: (frame.clip, frame.index))),
-        labels=len(store.annotations(frame_ids=found)),
-        versions=tuple(sorted({version for versions in held.values() for version in versions})),
-        sources=tuple(sorted({frame.source for frame in found.values()})),
-        backups=tuple(path for path in backups if Path(path).is_file()),
-        gone=tuple(path for path in backups if not Path(path).is_file()),
+        words.append(f"of recording {clip}")
+    if between is not None:
+        words.append(f"from {between[0]:g} to {between[1]:g} seconds")
+    if not words:
+        return [], "nothing was said"
+    frames = store.frames(ids=None if track is None else store.frames_of_track(track), clip=clip)
+    if between is not None:
+        frames = [frame for frame in frames if between[0] <= frame.captured_at <= between[1]]
+    return frames, f"frames {', '.join(words)}"
+
+
+def _by_hand(project: Project, frames: Sequence[Frame], versions: Sequence[str]) -> tuple[str, ...]:
+    """What is left to a person, whatever is purged here."""
+    sources = sorted({frame.source for frame in frames})
+    runs = sorted(run.id for run in project.store.runs() if run.version_id in versions)
+    gone = [path for path in project.store.backups() if not Path(path).is_file()]
+    left = (
+        [f"cut or delete the recordings and files that they came from: {', '.join(sources)}"]
+        if sources
+        else []
     )
+    left += [f"purge or delete this backup, which is not where it was written: {path}" for path in gone]
+    if runs:
+        left.append(f"train again what was trained on them, and delete the old weights: {', '.join(runs)}")
+    left.append(
+        "delete exports and copies of the project, of its backups and of its pictures that lie elsewhere"
+    )
+    if not project.database_url.startswith("sqlite"):
+        left.append("delete archived logs and base backups of the PostgreSQL server")
+    return tuple(left)
 
 
 def _versions_with(project: Project, frame_ids: set[str]) -> dict[str, list[str]]:
@@ -116,7 +175,8 @@ def purge(project: Project, plan: PurgePlan, *, reason: str) -> PurgeReport:
     """Carry a plan out. There is no way back.
 
     The database goes first, in one transaction; were the program killed then, `curate db check` names what is left,
-    and any later purge finishes it. Weights that were trained on a frame are not changed: the report names the runs.
+    and `finish_purge`, or any later purge, finishes it. Weights that were trained on a frame are not changed: the
+    report names the runs.
 
     Args:
         project: The project.
@@ -133,29 +193,51 @@ def purge(project: Project, plan: PurgePlan, *, reason: str) -> PurgeReport:
     store = project.store
     store.expect_role(store.actor, Role.OWNER)
     ids = {frame.id for frame in plan.frames}
-    held = _versions_with(project, ids)
-    erased = store.erase_frames(ids, reason=reason, versions=held)
-    store.vacuum()
-    # From here on everything that was ever purged is gone after: a purge cut off here is finished by the next one.
-    ids |= store.tombstones("frame")
-    for version, frames in store.buried_versions().items():
-        for frame_id in frames:
+    erased = store.erase_frames(ids, reason=reason, versions=_versions_with(project, ids))
+    return _finish(project, erased, plan.frames, plan.by_hand, reason)
+
+
+def finish_purge(project: Project) -> PurgeReport:
+    """Finish purges that were cut off, or that another program held up: erases nothing that was not asked for.
+
+    Raises:
+        AccessError: The project has users, and who asks is not an owner.
+        ProjectError: A backup could not be written anew; everything else is erased.
+    """
+    store = project.store
+    store.expect_role(store.actor, Role.OWNER)
+    buried = store.buried_versions()
+    left = _by_hand(project, (), tuple(buried))
+    return _finish(project, Erased(0, 0, 0, 0), (), left, "an earlier purge, finished")
+
+
+def _finish(
+    project: Project, erased: Erased, frames: Sequence[Frame], by_hand: tuple[str, ...], reason: str
+) -> PurgeReport:
+    """Everything beside the database, of everything that was ever purged."""
+    store = project.store
+    files = _sweep(project, frames)
+    held_up = [text for text in [store.vacuum()] if text]
+    ids = store.tombstones("frame")
+    held: dict[str, list[str]] = {}
+    for version, buried in store.buried_versions().items():
+        for frame_id in buried:
             held.setdefault(frame_id, []).append(version)
-    held = {frame_id: sorted(set(versions)) for frame_id, versions in held.items()}
-    files = _sweep(project, plan.frames)
-    rewritten, failed = _copies(project, ids, held, reason), []
+    rewritten, failed = _copies(project, ids, held, reason, held_up), []
     for path in store.backups():
         try:
             rewritten += _rewrite(project, Path(path), ids, held, reason)
         except (OSError, zipfile.BadZipFile, FormatError) as error:
             failed.append(f"{path}: {error}")
+    by_hand = (*(f"the erased bytes may still be in {text}" for text in held_up), *by_hand)
     if failed:
         raise ProjectError(
             f"purged, but these backups still hold the frames: {'; '.join(failed)}",
-            hint="mend or delete them by hand; every later purge tries them again",
+            hint="; ".join(["mend or delete them by hand, then `curate purge --finish`", *by_hand]),
         )
-    runs = tuple(sorted(run.id for run in store.runs() if run.version_id in plan.versions))
-    return PurgeReport(erased.frames, erased.labels, erased.issues, erased.decisions, files, rewritten, runs)
+    return PurgeReport(
+        erased.frames, erased.labels, erased.issues, erased.decisions, files, rewritten, by_hand
+    )
 
 
 def _sweep(project: Project, frames: Iterable[Frame]) -> int:
@@ -222,11 +304,14 @@ def _rewrite(
     return True
 
 
-def _copies(project: Project, ids: set[str], held: Mapping[str, Sequence[str]], reason: str) -> int:
-    """Copies that `curate db upgrade` made of the database's file."""
+def _copies(
+    project: Project, ids: set[str], held: Mapping[str, Sequence[str]], reason: str, held_up: list[str]
+) -> int:
+    """Copies that `curate db upgrade` made of the database's file; adds to `held_up` what could not be emptied."""
     copies = sqlite_copies(project.database_url)
     for path in copies:
         with Store.open(path) as store, store.acting(project.store.actor):
             store.erase_frames(ids, reason=reason, versions=held)
-            store.vacuum()
+            text = store.vacuum()
+        held_up += [f"{path.name}: {text}"] if text else []
     return len(copies)

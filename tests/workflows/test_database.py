@@ -15,7 +15,8 @@ from curate.errors import ConflictError, FormatError, StoreError
 from curate.review import decide, undo_last
 from curate.store import Store
 from curate.versions import get_version
-from curate.workflows.database import backup, check, restore, upgrade
+from curate.workflows.backup import backup, restore
+from curate.workflows.database import check, upgrade
 from curate.workflows.project import Project
 from curate.workflows.snapshot import snapshot
 
@@ -190,6 +191,50 @@ def test_a_broken_backup_changes_nothing(used, tmp_path):
         restore(used, tmp_path / "text.zip", replace=True)
     with pytest.raises(ConflictError, match="file already"):
         backup(used, broken)
+
+
+def _rewritten(path, target, change):
+    """The backup with each entry as `change(name, data)` gives it."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+    return target
+
+
+def test_a_damaged_picture_is_found_before_anything_is_replaced(used, tmp_path):
+    written = backup(used, tmp_path / "all.zip", frames=True)
+    *others, last = used.store.frames()
+    broken = _rewritten(
+        written.path, tmp_path / "broken.zip", lambda name, data: data[:-9] if last.path in name else data
+    )
+    decide(used.store, Decision("d3", DecisionKind.SKIP, "ann", issue_id="issue-4"))
+    before, pictures = _everything(used.store), sorted(used.frames_dir.rglob("*.*"))
+    assert restore(used, broken, replace=True).frames == 0, "a picture that is here whole is not read"
+    restore(used, next(used.backups_dir.glob("before-restore-*.zip")), replace=True)
+    for frame in (others[0], last):
+        used.frame_path(frame).unlink()
+    with pytest.raises(FormatError, match=rf"picture in the backup is damaged|{last.name}"):
+        restore(used, broken, replace=True)
+    assert _everything(used.store) == before
+    assert sorted(used.frames_dir.rglob("*.*")) == sorted(
+        set(pictures) - {used.frame_path(others[0]), used.frame_path(last)}
+    )
+    assert restore(used, written.path, replace=True).frames == 2
+    assert check(used).clean
+
+
+def test_a_database_that_refuses_leaves_no_picture_behind(used, tmp_path, monkeypatch):
+    written = backup(used, tmp_path / "all.zip", frames=True)
+    frame = used.store.frames()[0]
+    used.frame_path(frame).unlink()
+
+    def full(*_, **__):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Store, "read_tables", full)
+    with pytest.raises(StoreError, match="full"):
+        restore(used, written.path, replace=True)
+    assert not used.frame_path(frame).exists()
 
 
 def test_upgrade_copies_first(used):

@@ -1,7 +1,9 @@
 """Nothing of a purged frame is left: not in the database's file, its log, backups, caches, or reports."""
 
 import shutil
+import sqlite3
 import zipfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +11,15 @@ import pytest
 
 from curate.annotations import Decision, DecisionKind, Issue, IssueType, Proposal, ProposalKind
 from curate.cli.main import app
-from curate.errors import AccessError, DataError, ProjectError
+from curate.errors import AccessError, ConfigError, DataError, ProjectError
 from curate.review import decide, undo_last
-from curate.store import Role
+from curate.store import Role, RunRecord, Store
 from curate.versions import diff_versions, get_version, load_version_annotations
-from curate.workflows.database import backup, check, restore, upgrade
+from curate.workflows.backup import backup, restore
+from curate.workflows.database import check, upgrade
 from curate.workflows.dataset import working_frames
 from curate.workflows.ingest import ingest
-from curate.workflows.purge import plan_purge, purge
+from curate.workflows.purge import finish_purge, plan_purge, purge
 from curate.workflows.snapshot import snapshot
 
 MARK = "GO-AWAY-4711"
@@ -215,8 +218,57 @@ def test_only_owners_and_only_with_a_reason(asked):
         purge(project, plan, reason="request 17")
     with pytest.raises(DataError, match="no frame has this name"):
         plan_purge(project, names=["nowhere.jpg"])
-    with pytest.raises(DataError, match="names no frame"):
+    with pytest.raises(DataError, match=r"names no frame.*track nobody"):
         plan_purge(project, track="nobody")
+
+
+def test_track_and_recording_narrow_and_names_stand_alone(asked):
+    project, (first, second, third), _, _ = asked
+    seconds = (second.captured_at, third.captured_at)
+    plan = plan_purge(project, track="visitor", clip=first.clip, between=seconds)
+    assert [frame.id for frame in plan.frames] == [second.id]
+    assert plan.clips == {first.clip: 1}
+    for words in ("track visitor", f"recording {first.clip}", f"{seconds[0]:g} to {seconds[1]:g}"):
+        assert words in plan.request
+    with pytest.raises(ConfigError, match="not both"):
+        plan_purge(project, names=[third.name], track="visitor")
+    with pytest.raises(ConfigError, match="belong to a recording"):
+        plan_purge(project, track="visitor", between=seconds)
+    with pytest.raises(DataError, match="no such recording"):
+        plan_purge(project, track="visitor", clip="evening")
+
+
+def test_what_a_purge_cannot_reach_is_always_told(asked, capsys):
+    project, (first, second, _), (before, _), saved = asked
+    project.store.put_run(RunRecord("run-7", before.id, "train", "done", 0, ".crossguard/runs/run-7"))
+    saved.rename(saved.with_name("moved.zip"))
+    arguments = ["purge", "--track", "visitor", "--reason", "r 17", "--project", str(project.root)]
+    for more in ([], ["--yes"], ["--finish"]):
+        given = ["purge", "--finish", *arguments[-2:]] if more == ["--finish"] else [*arguments, *more]
+        app(given, standalone_mode=False)
+        told = "".join(capsys.readouterr().out.split())
+        for words in (str(saved), "run-7", "exports"):
+            assert words in told, (more, words)
+        if "--finish" not in more:
+            assert first.source in told
+            assert f"2framesofrecording{first.clip}" in told
+    assert project.store.frames(ids=[first.id, second.id]) == []
+
+
+def test_a_log_that_somebody_reads_is_told_and_emptied_later(asked, tmp_path, monkeypatch):
+    project, *_ = asked
+    vacuum = Store.vacuum
+    monkeypatch.setattr(Store, "vacuum", lambda store: vacuum(store, wait=0.05))
+    with closing(sqlite3.connect(project.state_dir / "crossguard.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT COUNT(*) FROM frames").fetchone() == (24,)
+        report = purge(project, plan_purge(project, track="visitor"), reason="request 17")
+        assert any("-wal" in text and "--finish" in text for text in report.by_hand)
+        assert _places(tmp_path, MARK.encode())
+        reader.execute("COMMIT")
+    report = finish_purge(project)
+    assert not any("-wal" in text for text in report.by_hand)
+    assert _places(tmp_path, MARK.encode()) == []
 
 
 def test_the_command_only_tells_until_it_is_told(asked, capsys):
