@@ -24,14 +24,15 @@ def xyxy_to_xywh(boxes: FloatArray) -> FloatArray:
 def box_area(boxes: FloatArray) -> FloatArray:
     """Areas (...,) of (..., 4) boxes; 0 for inverted ones."""
     boxes = np.asarray(boxes, float)
-    sides = np.clip(boxes[..., 2:] - boxes[..., :2], 0, None)
-    return np.asarray(sides[..., 0] * sides[..., 1])
+    wide, high = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
+    return np.asarray(np.maximum(wide, 0) * np.maximum(high, 0))
 
 
 def _intersection_over_union(a: FloatArray, b: FloatArray) -> FloatArray:
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., 2:], b[..., 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=-1)
+    # Side by side instead of as pairs of numbers: numpy is several times faster on long axes than on one of two.
+    wide = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
+    high = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
+    inter = np.asarray(np.maximum(wide, 0) * np.maximum(high, 0))
     union = box_area(a) + box_area(b) - inter
     return np.asarray(np.divide(inter, union, out=np.zeros_like(inter), where=union > 0))
 

@@ -12,8 +12,8 @@ from curate.issues.context import Context, may_stand
 from curate.issues.hints import HintSource, HintTable
 from curate.issues.inputs import FinderInputs, PlaceEvidence
 from curate.issues.pairs import best_of, iter_frame_pairs, overlaps
-from curate.issues.places import recurring
-from curate.issues.tracks import affinity, frame_order, track_gaps
+from curate.issues.places import frames_of, recurring
+from curate.issues.tracks import affinity, frame_order, shapes, track_gaps
 from curate.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["Candidates", "missing_candidates"]
@@ -250,16 +250,17 @@ def _continues(
     labels, links = inputs.labels, context.links
     order = frame_order(inputs.frames)
     here, there = order[frames], order[np.asarray(labels.frames, np.int64)]
-    label_boxes, label_classes = np.asarray(labels.boxes, float), np.asarray(labels.classes)
+    width = len(context.classes)
+    own, known = shapes(boxes), shapes(labels.boxes)
     total = np.zeros(len(frames))
     for step, link in ((-1, links.after), (1, links.before)):
         partner = np.where(link >= 0, there[link] if len(there) else 0, -9)
         rows = np.flatnonzero(partner != there - step)
-        for a, b in iter_frame_pairs(here + step, there[rows]):
-            same = classes[a] == label_classes[rows[b]]
-            a, b = a[same], rows[b[same]]
-            likeness = best_of(a, affinity(boxes[a], label_boxes[b]), len(frames))[0]
-            total = total + likeness / 2
+        best = np.zeros(len(frames))
+        wanted = (here + step) * width + classes
+        for a, b in iter_frame_pairs(wanted, there[rows] * width + np.asarray(labels.classes)[rows]):
+            np.maximum.at(best, a, affinity(own[:, a], known[:, rows[b]]))
+        total += best / 2
     return np.clip(total, 0, 1)
 
 
@@ -286,8 +287,7 @@ def _places(
     )
     ids = everything.ids[len(labels) :]
     size = int(everything.ids.max(initial=-1)) + 1
-    entries = np.unique(np.column_stack([everything.ids[: len(labels)], labels.frames]), axis=0)[:, 0]
-    labelled = np.bincount(entries, minlength=size) / max(total, 1)
+    labelled = frames_of(everything.ids[: len(labels)], labels.frames, size) / max(total, 1)
     still = may_stand(classes, context.classes, context.settings)
     own = PlaceEvidence(
         ids,

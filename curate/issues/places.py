@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.spatial import cKDTree
+from collections.abc import Iterator
 
-from curate.geometry.boxes import box_iou_pairwise
+import numpy as np
+
+from curate.geometry.boxes import box_area, box_iou_pairwise
 from curate.issues.inputs import PlaceEvidence
+from curate.issues.pairs import iter_sorted_windows, spread_keys, stable_order
 from curate.types import FloatArray, IntArray
 
-__all__ = ["cluster_boxes", "recurring"]
+__all__ = ["cluster_boxes", "frames_of", "recurring"]
 
 _POSITION = 0.25
 _SIZE = 0.35
-
-
-def _cells(boxes: FloatArray, classes: IntArray) -> IntArray:
-    """(N, 5) integer cell of class, size and centre; a cell is about a quarter of a box wide."""
-    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
-    level = np.round(np.log(size) / _SIZE)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return np.column_stack([classes, level, np.round(centre / (np.exp(level * _SIZE) * _POSITION))]).astype(
-        np.int64
-    )
+# So many of the fullest cells are looked at first, then twice as many, and so on.
+_FIRST = 4096
+# A window spans at most about so many bands of the picture.
+_BANDS = 64
+_BITS = 62
 
 
 def cluster_boxes(boxes: FloatArray, classes: IntArray, *, iou: float = 0.5) -> IntArray:
     """Number the places of boxes (N, 4) of classes (N,).
 
     Boxes are put into fine cells first; then the fullest cell becomes a place and takes all cells of its
-    class whose box has IoU >= `iou` with its own, and so on. Neighbours come from a k-d tree, so the cost grows
-    with the occupied cells, whose number the picture limits, times those near each.
+    class whose box has IoU >= `iou` with its own, and so on. Only cells that lead look for their neighbours, so
+    the cost grows with the places, whose number the picture limits, times the cells near each.
 
     Args:
         boxes: (N, 4).
@@ -43,58 +40,108 @@ def cluster_boxes(boxes: FloatArray, classes: IntArray, *, iou: float = 0.5) -> 
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     if not len(boxes):
         return np.zeros(0, np.int64)
-    cells, cell_of, counts = np.unique(
-        _cells(boxes, np.asarray(classes)), axis=0, return_inverse=True, return_counts=True
-    )
-    cell_of = cell_of.ravel()
-    order = np.argsort(cell_of, kind="stable")
+    classes = np.asarray(classes, np.int64)
+    keys = _cell_keys(boxes, classes)
+    order = stable_order(keys)
+    begins = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    counts = np.diff(begins, append=len(keys))
     # Any box of a cell will do as its middle: the boxes of a cell hardly differ.
-    middle = boxes[order[np.cumsum(counts) - counts + counts // 2]]
-    return np.asarray(_lead(middle, cells[:, :3], counts, iou)[cell_of])
+    middle = order[begins + counts // 2]
+    fullest = stable_order(-counts)
+    leads = np.empty(len(counts), np.int64)
+    leads[fullest] = _lead(boxes[middle[fullest]], classes[middle[fullest]], iou)
+    places = np.empty(len(boxes), np.int64)
+    places[order] = np.repeat(leads, counts)
+    return places
 
 
-def _lead(middle: FloatArray, kinds: IntArray, counts: IntArray, iou: float) -> IntArray:
-    """(cells,) place of each cell: the fullest cells lead and take what is near and still free."""
-    a, b = _near_pairs(middle, kinds, iou)
-    order = np.argsort(a, kind="stable")
-    b = b[order]
-    bounds = np.searchsorted(a[order], np.arange(len(middle) + 1)).tolist()
-    place = np.full(len(middle), -1, np.int64)
-    number = 0
-    for leader in np.argsort(-counts, kind="stable").tolist():
-        if place[leader] < 0:
-            members = b[bounds[leader] : bounds[leader + 1]]
-            place[members[place[members] < 0]] = number
-            place[leader] = number
-            number += 1
+def _cell_keys(boxes: FloatArray, classes: IntArray) -> IntArray:
+    """(N,) number of each box's cell of class, size and centre; a cell is about a quarter of a box wide."""
+    x1, y1, x2, y2 = boxes.T
+    columns = [classes]
+    for low, high in ((x1, x2), (y1, y2)):
+        columns.append(np.round(np.log(np.maximum(high - low, 1e-6)) / _SIZE).astype(np.int64))
+    for level, low, high in ((columns[1], x1, x2), (columns[2], y1, y2)):
+        step = np.exp(level * _SIZE) * _POSITION
+        columns.append(np.round((low + high) / 2 / step).astype(np.int64))
+    keys = np.zeros(len(boxes), np.int64)
+    for column in columns:
+        numbers, span = column - column.min(), int(column.max()) - int(column.min()) + 1
+        if int(keys.max()).bit_length() + span.bit_length() > _BITS:
+            numbers, keys = (np.unique(each, return_inverse=True)[1].ravel() for each in (numbers, keys))
+            span = int(numbers.max()) + 1
+        keys = keys * span + numbers
+    return keys
+
+
+def _lead(boxes: FloatArray, classes: IntArray, iou: float) -> IntArray:
+    """(N,) place of each of N cells, the fullest first: they lead and take what is near and still free."""
+    place = np.full(len(boxes), -1, np.int64)
+    free, size, number = np.arange(len(boxes)), _FIRST, 0
+    while len(free):
+        some = min(size, len(free))
+        pairs = list(_near(boxes[free], classes[free], some, iou))
+        a, b = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        leads = _first_come(a, b, some)
+        owner = np.full(len(free), some)
+        taken = leads[a]
+        np.minimum.at(owner, b[taken], a[taken])
+        owner[:some][leads] = np.flatnonzero(leads)
+        numbers = number + np.cumsum(leads) - 1
+        mine = owner < some
+        place[free[mine]] = numbers[owner[mine]]
+        free, size, number = free[~mine], 2 * size, number + int(leads.sum())
     return place
 
 
-def _near_pairs(middle: FloatArray, kinds: IntArray, iou: float) -> tuple[IntArray, IntArray]:
-    """All ordered pairs of boxes (N, 4) with IoU >= `iou`, class and size level (N, 3) given.
+def _first_come(a: IntArray, b: IntArray, count: int) -> np.ndarray:
+    """(count,) True for cells that no leader before them takes; of neighbours a and b (P,) those within count."""
+    inner = (a < b) & (b < count)
+    leads = [True] * count
+    a, b = a[inner], b[inner]
+    order = np.argsort(a)
+    for one, other in zip(a[order].tolist(), b[order].tolist(), strict=True):
+        if leads[one]:
+            leads[other] = False
+    return np.array(leads, bool)
 
-    Boxes are looked up by size level, so that a box only meets boxes of about its own size: for an IoU of t the
-    sides differ by at most 1 : t and the centres by at most (1 - t) / (1 + t) of the longer side.
+
+def _near(
+    boxes: FloatArray, classes: IntArray, count: int, iou: float
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Pairs of one of the first `count` boxes and another box of its class with IoU >= `iou`, in chunks.
+
+    For an IoU of t the sides differ by at most 1 : t and the centres by at most (1 - t) / 2t of the sides. Boxes are
+    sorted by class, by bands of the picture about as high as that, and along x within a band.
     """
-    centres = (middle[:, :2] + middle[:, 2:]) / 2
-    keys, at = np.unique(kinds, axis=0, return_inverse=True)
-    order = np.argsort(at.ravel(), kind="stable")
-    bounds = np.searchsorted(at.ravel()[order], np.arange(len(keys) + 1))
-    members = [order[bounds[number] : bounds[number + 1]] for number in range(len(keys))]
-    reach, levels = (1 - iou) / (1 + iou), int(np.ceil(-np.log(iou) / _SIZE))
-    found = []
-    for one in range(len(keys)):
-        apart = np.abs(keys[one:] - keys[one])
-        for two in (one + np.flatnonzero((apart[:, 0] == 0) & (apart[:, 1:].max(1) <= levels))).tolist():
-            scale = np.exp((np.maximum(keys[one], keys[two])[1:] + 0.5) * _SIZE)
-            trees = [cKDTree(centres[members[number]] / scale) for number in (one, two)]
-            near = trees[0].sparse_distance_matrix(trees[1], reach + 1e-6, p=np.inf, output_type="ndarray")
-            a, b = members[one][near["i"]], members[two][near["j"]]
-            alike = box_iou_pairwise(middle[a], middle[b]) >= iou
-            found.append((a[alike], b[alike]))
-            if one != two:
-                found.append((b[alike], a[alike]))
-    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
+    x1, y1, x2, y2 = boxes.T
+    apart = (1 - iou) / (2 * iou) + 1e-6
+    wide, high = np.maximum(x2 - x1, 0), np.maximum(y2 - y1, 0)
+    x, y, reach = (x1 + x2) / 2, (y1 + y2) / 2, high * apart
+    band = max(float(np.median(reach)), float(reach.max()) / _BANDS, 1e-6)
+    rows = np.floor(y / band)
+    base, bands = rows.min(), rows.max() - rows.min() + 1
+    limits = float(x.min()), float(x.max())
+    (keys,) = spread_keys(classes * bands + rows - base, (x,), *limits)
+    order = np.argsort(keys)
+    first = np.maximum(np.floor((y - reach)[:count] / band), base)
+    last = np.minimum(np.floor((y + reach)[:count] / band), base + bands - 1)
+    spans = (last - first + 1).astype(np.int64)
+    query = np.repeat(np.arange(count), spans)
+    at = np.arange(len(query)) - np.repeat(np.cumsum(spans) - spans, spans) + first[query]
+    away = wide[query] * apart + 0.1
+    low, top = spread_keys(classes[query] * bands + at - base, (x[query] - away, x[query] + away), *limits)
+    area = box_area(boxes)
+    there = np.array([x1, y1, x2, y2, y, area])[:, order]
+    for rows_a, rows_b in iter_sorted_windows(keys[order], low - 0.1, top + 0.1):
+        a, b = query[rows_a], rows_b
+        level = np.flatnonzero(np.abs(y[a] - there[4][b]) <= reach[a])
+        a, b = a[level], b[level]
+        inter = np.maximum(np.minimum(x2[a], there[2][b]) - np.maximum(x1[a], there[0][b]), 0)
+        inter *= np.maximum(np.minimum(y2[a], there[3][b]) - np.maximum(y1[a], there[1][b]), 0)
+        union = area[a] + there[5][b] - inter
+        alike = np.flatnonzero((inter > 0) & (inter >= iou * union))
+        yield a[alike], order[b[alike]]
 
 
 def recurring(
@@ -118,14 +165,34 @@ def recurring(
         none = np.zeros(0)
         return PlaceEvidence(ids, ids, none, none)
     places = int(ids.max()) + 1
-    counts = np.bincount(np.unique(np.column_stack([ids, frames]), axis=0)[:, 0], minlength=places)
-    spread = box_iou_pairwise(_medians(boxes, ids, places)[ids], boxes)
-    stillness = np.where(counts > 1, _medians(spread[:, None], ids, places)[:, 0], 0.0)
+    counts = frames_of(ids, frames, places)
+    stillness = np.zeros(places)
+    rows = np.flatnonzero((counts > 1)[ids])
+    if len(rows):
+        kept, groups = np.unique(ids[rows], return_inverse=True)
+        groups = groups.ravel()
+        middle = _medians(boxes[rows], groups, len(kept))
+        spread = box_iou_pairwise(middle[groups], boxes[rows])
+        stillness[kept] = _medians(spread[:, None], groups, len(kept))[:, 0]
     return PlaceEvidence(ids, counts[ids], counts[ids] / max(total_frames, 1), stillness[ids])
 
 
+def frames_of(ids: IntArray, frames: IntArray, count: int) -> IntArray:
+    """(count,) on how many different frames (N,) each of the numbers 0 ... count - 1 in `ids` (N,) occurs."""
+    frames = np.asarray(frames, np.int64)
+    width = int(frames.max(initial=0)) + 1
+    return np.bincount(np.unique(np.asarray(ids) * width + frames) // width, minlength=count)
+
+
 def _medians(values: FloatArray, groups: IntArray, count: int) -> FloatArray:
-    """(count, K) lower median of each column of values (N, K) within each group 0 ... count - 1."""
+    """(count, K) lower median of each column of values (N, K) within each group 0 ... count - 1, none empty.
+
+    Of values that are the same to one part in 2^50 of the whole range either may be taken.
+    """
     sizes = np.bincount(groups, minlength=count)
     at = np.cumsum(sizes) - sizes + (sizes - 1) // 2
-    return np.stack([column[np.lexsort((column, groups))][at] for column in values.T], axis=1)
+    medians = []
+    for column in values.T:
+        (keys,) = spread_keys(groups, (column,), float(column.min()), float(column.max()))
+        medians.append(column[np.argsort(keys)[at]])
+    return np.stack(medians, axis=1)

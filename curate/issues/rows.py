@@ -9,13 +9,12 @@ import numpy as np
 
 from curate.annotations import DecisionKind, Issue, IssueType
 from curate.errors import DataError
-from curate.geometry.boxes import box_iou_pairwise
 from curate.issues.context import build_context
 from curate.issues.features import build_features
 from curate.issues.inject import Injected
 from curate.issues.inputs import FinderInputs
 from curate.issues.model import sigmoid
-from curate.issues.pairs import iter_frame_pairs
+from curate.issues.pairs import overlaps
 from curate.issues.settings import FinderSettings
 from curate.issues.spec import SPECS
 from curate.types import BoolArray, FloatArray, IntArray
@@ -180,8 +179,8 @@ def _prior_logits(kind: IssueType, values: FloatArray) -> FloatArray:
 def _covers(frames: IntArray, boxes: FloatArray, true_frames: IntArray, true_boxes: FloatArray) -> BoolArray:
     """(N,) True where a box has IoU >= 0.5 with one of the true boxes of its frame."""
     found = np.zeros(len(frames), bool)
-    for a, b in iter_frame_pairs(frames, true_frames):
-        found[a[box_iou_pairwise(boxes[a], true_boxes[b]) >= 0.5]] = True
+    pairs = overlaps(frames, boxes, true_frames, true_boxes)
+    found[pairs.a[pairs.iou >= 0.5]] = True
     return found
 
 

@@ -10,14 +10,24 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from curate.issues.inputs import FrameTable, LabelTable
-from curate.issues.pairs import iter_frame_pairs, match_one_to_one
+from curate.issues.pairs import iter_windows, match_one_to_one, sorted_pairs, spread_keys
 from curate.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Gaps", "Links", "affinity", "expected_boxes", "frame_order", "link_tracks", "track_gaps"]
+__all__ = [
+    "Gaps",
+    "Links",
+    "affinity",
+    "expected_boxes",
+    "frame_order",
+    "link_tracks",
+    "shapes",
+    "track_gaps",
+]
 
 _GATE = 0.15
 _SKIP = 3
 _LONG_GAP = 3.0
+_SPREAD = 0.6
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ def frame_order(frames: FrameTable) -> IntArray:
     """
     if not len(frames):
         return np.zeros(0, np.int64)
-    _, clip = np.unique(np.asarray(frames.clips, dtype=object).astype(str), return_inverse=True)
+    number = {name: index for index, name in enumerate(sorted(set(frames.clips)))}
+    clip = np.array([number[name] for name in frames.clips], np.int64)
     times = np.asarray(frames.times, float)
     order = np.lexsort((times, clip))
     steps = np.diff(times[order])
@@ -73,16 +84,33 @@ def frame_order(frames: FrameTable) -> IntArray:
     return position
 
 
+def shapes(boxes: FloatArray) -> FloatArray:
+    """(5, N) centre x and y, width, height and square root of the area of boxes (N, 4), for `affinity`."""
+    x1, y1, x2, y2 = np.asarray(boxes, float).T
+    wide, high = np.maximum(x2 - x1, 1e-6), np.maximum(y2 - y1, 1e-6)
+    return np.array([(x1 + x2) / 2, (y1 + y2) / 2, wide, high, np.sqrt(wide * high)])
+
+
 def affinity(a: FloatArray, b: FloatArray) -> FloatArray:
-    """(N,) likeness in [0, 1] of boxes (N, 4) and (N, 4): near centres, measured in heights, and like sizes.
+    """(N,) likeness in [0, 1] of two shapes (5, N): near centres, measured in their size, and like sides.
 
     Unlike IoU it does not fall to 0 when a thin person steps aside by one width.
     """
-    size_a, size_b = np.maximum(a[:, 2:] - a[:, :2], 1e-6), np.maximum(b[:, 2:] - b[:, :2], 1e-6)
-    scale = np.sqrt(np.maximum(size_a.prod(1), 1e-12) * np.maximum(size_b.prod(1), 1e-12)) ** 0.5
-    distance = np.linalg.norm((a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2, axis=1) / scale
-    unlike = np.abs(np.log(size_a / size_b)).sum(1)
-    return np.asarray(np.exp(-((distance / 0.6) ** 2) / 2 - (unlike / 0.6) ** 2 / 2))
+    distance = ((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) / (a[4] * b[4])
+    unlike = np.abs(np.log(a[2] / b[2])) + np.abs(np.log(a[3] / b[3]))
+    return np.asarray(np.exp(-(distance + unlike**2) / (2 * _SPREAD**2)))
+
+
+def _reach(gate: float) -> float:
+    """How far apart two boxes of likeness `gate` can be, in square roots of the area of either.
+
+    d^2 + u^2 <= r^2 = 2 x spread^2 x -ln(gate), with d the distance over the mean size and u the difference of the
+    logarithms of the sides. The other box is at most e^u times as large, so the distance is at most d e^(u / 4): most
+    where u = r s with s = (sqrt(1 + r^2 / 4) - 1) / (r / 2).
+    """
+    radius = np.sqrt(-2 * np.log(gate)) * _SPREAD
+    part = (np.sqrt(1 + radius**2 / 4) - 1) / (radius / 2)
+    return float(radius * np.sqrt(1 - part**2) * np.exp(radius * part / 4)) * (1 + 1e-6)
 
 
 def _link_step(
@@ -95,14 +123,26 @@ def _link_step(
 ) -> IntArray:
     """(L,) row of the label `steps` positions later, or -1, matched one to one on predicted boxes."""
     a_rows, b_rows = np.flatnonzero(open_end), np.flatnonzero(open_start)
-    pairs = [(a_rows[a], b_rows[b]) for a, b in iter_frame_pairs(order[a_rows] + steps, order[b_rows])]
-    result = np.full(len(order), -1, np.int64)
-    if not pairs:
-        return result
-    a, b = np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
+    if not len(a_rows) or not len(b_rows):
+        return np.full(len(order), -1, np.int64)
     half = np.concatenate([velocity, velocity], 1) * (steps / 2)
-    likeness = affinity(boxes[a] + half[a], boxes[b] - half[b])
-    return match_one_to_one(a, b, np.where(likeness >= _GATE, likeness, 0.0), len(order), len(order))
+    ahead, behind = shapes((boxes + half)[a_rows]), shapes((boxes - half)[b_rows])
+    away = _reach(_GATE) * ahead[4]
+    limits = float(np.min(behind[0])), float(np.max(behind[0]))
+    (keys,) = spread_keys(order[b_rows], (behind[0],), *limits)
+    low, high = spread_keys(order[a_rows] + steps, (ahead[0] - away, ahead[0] + away), *limits)
+    found = []
+    for a, b in iter_windows(keys, low - 0.1, high + 0.1):
+        near = np.flatnonzero(np.abs(ahead[1][a] - behind[1][b]) <= away[a])
+        a, b = a[near], b[near]
+        likeness = affinity(ahead[:, a], behind[:, b])
+        like = likeness >= _GATE
+        found.append((a.compress(like), b.compress(like), likeness.compress(like)))
+    if not found:
+        return np.full(len(order), -1, np.int64)
+    a, b, likeness = (np.concatenate(column) for column in zip(*found, strict=True))
+    first = sorted_pairs(a, b)
+    return match_one_to_one(a_rows[a[first]], b_rows[b[first]], likeness[first], len(order), len(order))
 
 
 def _velocity(boxes: FloatArray, after: IntArray, before: IntArray) -> FloatArray:

@@ -7,30 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.geometry.boxes import box_iou
 from curate.geometry.iou import mask_iou
 from curate.geometry.rle import mask_to_rle, rle_to_bbox, rle_to_mask
 from curate.issues import cluster_boxes, recurring
 from curate.issues.masks import crop_rle, mask_agreement, mask_bounds, paste_rle
-from curate.issues.pairs import best_of, match_one_to_one, overlaps
+from curate.issues.pairs import match_one_to_one
 
 
 def _random_boxes(rng, count, side=100):
     corners = rng.uniform(0, side, (count, 2))
     return np.concatenate([corners, corners + rng.uniform(5, 40, (count, 2))], 1)
-
-
-@given(seed=st.integers(0, 10_000), a=st.integers(0, 30), b=st.integers(0, 30))
-@settings(max_examples=50, deadline=None)
-def test_overlaps_are_those_of_the_double_loop(seed, a, b):
-    rng = np.random.default_rng(seed)
-    boxes_a, boxes_b = _random_boxes(rng, a), _random_boxes(rng, b)
-    frames_a, frames_b = rng.integers(0, 4, a), rng.integers(0, 4, b)
-    pairs = overlaps(frames_a, boxes_a, frames_b, boxes_b)
-    iou = box_iou(boxes_a, boxes_b) * (frames_a[:, None] == frames_b[None])
-    expected = {(int(i), int(j)): iou[i, j] for i, j in np.argwhere(iou > 0)}
-    found = dict(zip(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True), pairs.iou.tolist(), strict=True))
-    assert found == pytest.approx(expected)
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 80))
@@ -46,12 +32,6 @@ def test_matching_is_the_greedy_loop(seed, count):
             used_a.add(a[at])
             used_b.add(b[at])
     assert match_one_to_one(a, b, weight, 10, 12).tolist() == expected.tolist()
-
-
-def test_best_of():
-    best, at = best_of(np.array([0, 2, 0]), np.array([0.3, 0.5, 0.9]), 4)
-    assert best.tolist() == [0.9, 0, 0.5, 0]
-    assert at.tolist() == [2, -1, 1, -1]
 
 
 @given(seed=st.integers(0, 10_000), iou=st.sampled_from([0.4, 0.5, 0.7]))
