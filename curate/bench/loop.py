@@ -14,6 +14,7 @@ from curate.workflows.demo import LABEL
 from curate.workflows.evaluate import baseline_run, evaluate_run, needed_gold
 from curate.workflows.progress import Reporter, SubReporter
 from curate.workflows.project import Project
+from curate.workflows.speed import milliseconds_side_by_side
 from curate.workflows.train import train_version
 
 __all__ = ["LoopBench", "bench_loop"]
@@ -61,13 +62,18 @@ def bench_loop(folder: Path, *, seeds: int, reporter: Reporter) -> LoopBench:
         project, [baseline_run(project)], after, title=f"generic, {title}", label=LABEL
     )
     gold = needed_gold(project)
+    all_runs = [baseline_run(project), *before, *after]
+    taken = milliseconds_side_by_side(project, all_runs, gold.frames)
     figures: dict[str, Any] = {
         "seeds": seeds,
         "delta": {metric: _delta(record.comparison, metric) for metric in _METRICS},
         "delta_generic": {metric: _delta(against_generic.comparison, metric) for metric in _METRICS},
         "runs": {
-            run.id: headline(evaluate_run(project, run, gold).result, LABEL)
-            for run in (baseline_run(project), *before, *after)
+            run.id: {
+                **headline(evaluate_run(project, run, gold).result, LABEL),
+                "ms_per_frame": taken[run.id],
+            }
+            for run in all_runs
         },
     }
     return LoopBench(comparison_markdown(record.comparison, title), figures)

@@ -7,11 +7,20 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, box_iou
+from torchvision.ops import batched_nms
 
 from curate.detectors.nanodet import BINS, STRIDES
 
-__all__ = ["NMS_IOU", "VOTE_IOU", "VOTE_SPREAD", "cells", "decode_boxes", "group_logits", "suppress"]
+__all__ = [
+    "NMS_IOU",
+    "VOTE_IOU",
+    "VOTE_SPREAD",
+    "candidates",
+    "cells",
+    "decode_boxes",
+    "group_logits",
+    "suppress",
+]
 
 NMS_IOU = 0.6
 VOTE_IOU = 0.7
@@ -52,32 +61,59 @@ def group_logits(logits: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
     return torch.stack([logits[..., list(group)].amax(-1) for group in groups], -1)
 
 
-def suppress(
-    boxes: Tensor, scores: Tensor, threshold: float, *, vote: bool = False
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Non-maximum suppression within each class.
+def candidates(scores: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Which cells may hold an object, so that only their boxes need decoding.
 
     Args:
-        boxes: (A, 4).
         scores: (A, C) probabilities.
-        threshold: Lower scores are dropped first.
-        vote: A box that is kept moves to the mean of the boxes of its class around it, itself included, weighted
-            by score and nearness (Gidaris and Komodakis, 2015; the weights are those of He et al., Bounding Box
-            Regression with Uncertainty, 2019). Its score stays.
+        threshold: Lower scores are left out.
 
     Returns:
-        Boxes (N, 4), scores (N,) and classes (N,), best first, at most 200.
+        Cells (M,), classes (M,) and scores (M,), at most the 1,000 of the highest score.
     """
     cell, klass = torch.nonzero(scores >= threshold, as_tuple=True)
     values = scores[cell, klass]
     if len(values) > _CANDIDATES:
         values, best = values.topk(_CANDIDATES)
         cell, klass = cell[best], klass[best]
-    candidates = boxes[cell]
-    kept = batched_nms(candidates, values, klass, NMS_IOU)[:_KEPT]
-    found = candidates[kept]
+    return cell, klass, values
+
+
+def suppress(boxes: Tensor, scores: Tensor, classes: Tensor, *, vote: bool = False) -> tuple[Tensor, Tensor]:
+    """Non-maximum suppression within each class.
+
+    Args:
+        boxes: (M, 4).
+        scores: (M,).
+        classes: (M,).
+        vote: A box that is kept moves to the mean of the boxes of its class around it, itself included, weighted
+            by score and nearness (Gidaris and Komodakis, 2015; the weights are those of He et al., Bounding Box
+            Regression with Uncertainty, 2019). Its score stays.
+
+    Returns:
+        Indices (N,) of the boxes that are kept and their boxes (N, 4), best first, at most 200.
+    """
+    kept = batched_nms(boxes, scores, classes, NMS_IOU)[:_KEPT]
+    found = boxes[kept]
     if vote and len(kept):
-        iou = box_iou(found, candidates) * (klass[kept, None] == klass)
-        weight = values * torch.exp(-((1 - iou) ** 2) / VOTE_SPREAD) * (iou >= VOTE_IOU)
-        found = weight @ candidates / weight.sum(1, keepdim=True)
-    return found, values[kept], klass[kept]
+        iou = _overlaps(found, boxes)
+        near = (iou >= VOTE_IOU) & (classes[kept, None] == classes)
+        mine, voter = torch.nonzero(near, as_tuple=True)
+        weight = scores[voter] * torch.exp(-((1 - iou[mine, voter]) ** 2) / VOTE_SPREAD)
+        share = torch.zeros_like(found[:, :1]).index_add_(0, mine, weight[:, None])
+        found = torch.zeros_like(found).index_add_(0, mine, weight[:, None] * boxes[voter]) / share
+    return kept, found
+
+
+def _overlaps(first: Tensor, second: Tensor) -> Tensor:
+    """(N, M) IoU, coordinate by coordinate: for a few hundred boxes a quarter of the time of torchvision's."""
+    x1, y1, x2, y2 = first.unbind(1)
+    wide = (
+        torch.minimum(x2[:, None], second[:, 2]).sub_(torch.maximum(x1[:, None], second[:, 0])).clamp_(min=0)
+    )
+    high = (
+        torch.minimum(y2[:, None], second[:, 3]).sub_(torch.maximum(y1[:, None], second[:, 1])).clamp_(min=0)
+    )
+    shared = wide.mul_(high)
+    area = (second[:, 2] - second[:, 0]) * (second[:, 3] - second[:, 1])
+    return shared / ((x2 - x1) * (y2 - y1))[:, None].add(area).sub_(shared)

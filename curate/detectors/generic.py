@@ -67,9 +67,8 @@ class GenericDetector:
         for image in images:
             prepared = prepare(image, self._input_size, self._device)
             dense = self._network(prepared.tensor)
-            boxes = decode_boxes(dense.distances, *cells(dense.grid, self._device))
             probabilities = group_logits(dense.logits, self._rows.groups).sigmoid() * self._known
-            found.append(to_detections(prepared, boxes[0], probabilities[0]))
+            found.append(to_detections(prepared, dense, probabilities[0]))
         return found
 
     @torch.inference_mode()

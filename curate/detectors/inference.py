@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from curate.detectors.decode import suppress
+from curate.detectors.decode import candidates, cells, decode_boxes, suppress
 from curate.detectors.letterbox import Canvas, fit_canvas, letterbox, normalise
+from curate.detectors.nanodet import DenseOutput
 from curate.errors import ModelError
 from curate.geometry import clip_boxes
 from curate.geometry.rle import mask_to_rle
@@ -82,14 +83,19 @@ def prepare(
 
 
 def to_detections(
-    prepared: Prepared, boxes: Tensor, probabilities: Tensor, *, vote: bool = False
+    prepared: Prepared, dense: DenseOutput, probabilities: Tensor, *, vote: bool = False
 ) -> Detections:
-    """Dense boxes (A, 4) and probabilities (A, C) of one frame to its detections; `vote` as for `suppress`."""
-    kept, scores, classes = suppress(boxes, probabilities, SCORE_THRESHOLD, vote=vote)
-    found = prepared.to_frame(kept)
+    """The network's output for one frame and its probabilities (A, C) to detections; `vote` as for `suppress`."""
+    cell, klass, scores = candidates(probabilities, SCORE_THRESHOLD)
+    centres, strides = cells(dense.grid, dense.distances.device)
+    boxes = decode_boxes(dense.distances[0, cell], centres[cell], strides[cell])
+    kept, boxes = suppress(boxes, scores, klass, vote=vote)
+    found = prepared.to_frame(boxes)
     seen = (found[:, 2:] - found[:, :2]).min(1, initial=np.inf) > 0
     return Detections(
-        found[seen], scores.cpu().numpy().astype(float)[seen], classes.cpu().numpy().astype(np.int64)[seen]
+        found[seen],
+        scores[kept].cpu().numpy().astype(float)[seen],
+        klass[kept].cpu().numpy().astype(np.int64)[seen],
     )
 
 

@@ -119,7 +119,7 @@ class SiteDetector:
         for image in images:
             prepared, dense = self._forward(image)
             probabilities = self._network.class_logits(dense)[0].sigmoid()
-            detections = to_detections(prepared, self._network.boxes(dense)[0], probabilities, vote=True)
+            detections = to_detections(prepared, dense, probabilities, vote=True)
             count = int((detections.scores >= score).sum())  # They come best first.
             detections = Detections(
                 detections.boxes[:count], detections.scores[:count], detections.classes[:count]

@@ -24,6 +24,7 @@ from curate.workflows.new_objects import new_objects_slice
 from curate.workflows.predictions import read_detections
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
+from curate.workflows.speed import milliseconds_side_by_side
 
 __all__ = [
     "ComparisonRecord",
@@ -74,6 +75,8 @@ def compare_runs(
 ) -> ComparisonRecord:
     """Evaluate both sides on gold where that is not done yet, compare, and keep the comparison.
 
+    Both sides are timed anew, frame by frame in turn: the times of two evaluations are those of two moments.
+
     Args:
         project: The project.
         before: Runs of the first side, one per training seed.
@@ -89,18 +92,17 @@ def compare_runs(
     """
     gold = needed_gold(project)
     runs = [*before, *after]
-    judged = [
-        evaluate_run(
-            project,
-            run,
-            gold,
-            reporter=SubReporter(reporter or Quiet(), at / (len(runs) + 1), (at + 1) / (len(runs) + 1)),
-        )
-        for at, run in enumerate(runs)
+    parts = [
+        SubReporter(reporter or Quiet(), at / (len(runs) + 2), (at + 1) / (len(runs) + 2))
+        for at in range(len(runs) + 1)
     ]
+    judged = [
+        evaluate_run(project, run, gold, reporter=part) for run, part in zip(runs, parts[:-1], strict=True)
+    ]
+    taken = milliseconds_side_by_side(project, runs, gold.frames, reporter=parts[-1])
     annotations = gold_annotations(project, gold)
     moving = moving_objects(gold.frames, annotations)
-    inputs = [_input(project, gold, entry) for entry in judged]
+    inputs = [_input(project, gold, entry, taken[entry.run.id]) for entry in judged]
     comparison = compare(
         inputs[: len(before)],
         inputs[len(before) :],
@@ -175,7 +177,7 @@ def _folder(project: Project) -> Path:
     return folder
 
 
-def _input(project: Project, gold: GoldContent, judged: RunOnGold) -> EvalInput:
+def _input(project: Project, gold: GoldContent, judged: RunOnGold, milliseconds: float) -> EvalInput:
     return EvalInput(
         frames=gold.frames,
         gold=gold_annotations(project, gold),
@@ -185,5 +187,5 @@ def _input(project: Project, gold: GoldContent, judged: RunOnGold) -> EvalInput:
         gold_hash=judged.result.gold_hash,
         seed=judged.run.seed if judged.run.kind == "train" else None,
         label=judged.run.id,
-        ms_per_frame=judged.result.ms_per_frame,
+        ms_per_frame=milliseconds,
     )

@@ -24,6 +24,7 @@ from curate.workflows.project import SITE_FILE, STATE_FOLDER, Project
 from curate.workflows.replay import ReplayReport, replay
 from curate.workflows.scan import scan
 from curate.workflows.snapshot import snapshot
+from curate.workflows.speed import milliseconds_side_by_side
 from curate.workflows.train import train_version
 
 __all__ = ["LABEL", "REVIEWED", "REVIEW_SHARE", "prepare_sample", "run_demo", "sample_folder"]
@@ -117,6 +118,9 @@ def run_demo(folder: Path, *, sample: Path | None = None, reporter: Reporter | N
     with meter.step("evaluate and compare"):
         runs = {"generic": baseline_run(project), "before": before, "after": after, "ceiling": ceiling}
         judged = {name: _judge(project, run) for name, run in runs.items()}
+        taken = milliseconds_side_by_side(project, list(runs.values()), needed_gold(project).frames)
+        for name, run in runs.items():
+            judged[name]["ms_per_frame"] = taken[run.id]
         against_generic = compare_runs(
             project, [runs["generic"]], [after], title="generic detector against reviewed fifth", label=LABEL
         )

@@ -7,8 +7,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchvision.ops import box_iou
 
-from curate.detectors.decode import cells, decode_boxes, group_logits, suppress
+from curate.detectors.decode import (
+    VOTE_IOU,
+    VOTE_SPREAD,
+    candidates,
+    cells,
+    decode_boxes,
+    group_logits,
+    suppress,
+)
 from curate.detectors.inference import choose_device, given_boxes, paste_mask, prepare
 from curate.detectors.letterbox import difference_channels, fit_canvas, letterbox, normalise
 from curate.errors import ModelError
@@ -86,10 +95,38 @@ def test_a_class_of_several_rows_takes_the_largest():
     assert group_logits(logits, ((0,), (1,), (2,))) is logits
 
 
+def found(boxes, scores, *, vote=False):
+    """Boxes, scores and classes that candidates above .01 leave."""
+    cell, klass, values = candidates(scores, 0.01)
+    kept, moved = suppress(boxes[cell], values, klass, vote=vote)
+    return moved, values[kept], klass[kept]
+
+
+def test_only_the_best_thousand_are_candidates():
+    scores = torch.rand((900, 2), generator=torch.Generator().manual_seed(0))
+    cell, klass, values = candidates(scores, 0.2)
+    assert len(values) == 1000
+    assert torch.equal(values, scores[cell, klass])
+    assert values.min() >= scores.flatten().sort(descending=True).values[999]
+
+
+@given(st.integers(0, 2**31), st.integers(1, 40))
+def test_voting_is_the_weighted_mean_by_torchvisions_overlap(seed, count):
+    random = torch.Generator().manual_seed(seed)
+    corner = torch.rand((count, 2), generator=random) * 8
+    boxes = torch.cat([corner, corner + 4 + torch.rand((count, 2), generator=random)], 1)
+    scores = torch.rand(count, generator=random) + 0.01
+    classes = torch.randint(0, 2, (count,), generator=random)
+    kept, moved = suppress(boxes, scores, classes, vote=True)
+    iou = box_iou(boxes[kept], boxes) * (classes[kept, None] == classes)
+    weight = scores * torch.exp(-((1 - iou) ** 2) / VOTE_SPREAD) * (iou >= VOTE_IOU)
+    torch.testing.assert_close(moved, weight @ boxes / weight.sum(1, keepdim=True))
+
+
 def test_suppression_keeps_the_best_of_each_class():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]])
     scores = torch.tensor([[0.9, 0.0], [0.8, 0.7], [0.005, 0.6]])
-    kept, values, classes = suppress(boxes, scores, 0.01)
+    kept, values, classes = found(boxes, scores)
     assert values.tolist() == pytest.approx([0.9, 0.7, 0.6])
     assert classes.tolist() == [0, 1, 1]
     assert kept[2].tolist() == [50, 50, 60, 60]
@@ -98,7 +135,7 @@ def test_suppression_keeps_the_best_of_each_class():
 def test_neighbours_of_a_class_vote_on_the_box_by_score_and_nearness():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 11], [0, 0, 10, 9], [0, 0, 10, 20], [50, 50, 60, 60]])
     scores = torch.tensor([[0.9, 0.0], [0.3, 0.0], [0.0, 0.8], [0.5, 0.0], [0.4, 0.0]])
-    kept, values, classes = suppress(boxes, scores, 0.01, vote=True)
+    kept, values, classes = found(boxes, scores, vote=True)
     assert values.tolist() == pytest.approx([0.9, 0.8, 0.5, 0.4])
     assert classes.tolist() == [0, 1, 0, 0]
     near = 0.3 * np.exp(-((1 - 10 / 11) ** 2) / 0.025)
