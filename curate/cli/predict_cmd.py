@@ -93,13 +93,14 @@ def export_model(
     frame_size: Annotated[
         str | None, typer.Option(help="WIDTHxHEIGHT of the frames; default: that of the project's frames.")
     ] = None,
+    masks: Annotated[bool, typer.Option(help="With masks, where the detector has some.")] = True,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
     """Write the detector as ONNX with a signature, to run anywhere without torch (docs/deploy.md)."""
     from curate.workflows.export_model import export_model as work
 
-    report = work(open_project(project), folder, run=run, frame_size=_size(frame_size))
+    report = work(open_project(project), folder, run=run, frame_size=_size(frame_size), masks=masks)
     if as_json:
         emit_json(report)
         return

@@ -12,6 +12,8 @@ from torchvision.ops import batched_nms
 from curate.detectors.nanodet import BINS, STRIDES
 
 __all__ = [
+    "CANDIDATES",
+    "KEPT",
     "NMS_IOU",
     "VOTE_IOU",
     "VOTE_SPREAD",
@@ -20,13 +22,16 @@ __all__ = [
     "decode_boxes",
     "group_logits",
     "suppress",
+    "vote_weights",
 ]
 
 NMS_IOU = 0.6
 VOTE_IOU = 0.7
 VOTE_SPREAD = 0.025
-_CANDIDATES = 1000
-_KEPT = 200
+CANDIDATES = 1000
+"""Boxes of a frame, the best-scored ones, that suppression looks at."""
+KEPT = 200
+"""Most detections of a frame."""
 
 
 @lru_cache(maxsize=32)
@@ -73,8 +78,8 @@ def candidates(scores: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor
     """
     cell, klass = torch.nonzero(scores >= threshold, as_tuple=True)
     values = scores[cell, klass]
-    if len(values) > _CANDIDATES:
-        values, best = values.topk(_CANDIDATES)
+    if len(values) > CANDIDATES:
+        values, best = values.topk(CANDIDATES)
         cell, klass = cell[best], klass[best]
     return cell, klass, values
 
@@ -93,16 +98,21 @@ def suppress(boxes: Tensor, scores: Tensor, classes: Tensor, *, vote: bool = Fal
     Returns:
         Indices (N,) of the boxes that are kept and their boxes (N, 4), best first, at most 200.
     """
-    kept = batched_nms(boxes, scores, classes, NMS_IOU)[:_KEPT]
+    kept = batched_nms(boxes, scores, classes, NMS_IOU)[:KEPT]
     found = boxes[kept]
     if vote and len(kept):
         iou = _overlaps(found, boxes)
         near = (iou >= VOTE_IOU) & (classes[kept, None] == classes)
         mine, voter = torch.nonzero(near, as_tuple=True)
-        weight = scores[voter] * torch.exp(-((1 - iou[mine, voter]) ** 2) / VOTE_SPREAD)
+        weight = vote_weights(iou[mine, voter], scores[voter])
         share = torch.zeros_like(found[:, :1]).index_add_(0, mine, weight[:, None])
         found = torch.zeros_like(found).index_add_(0, mine, weight[:, None] * boxes[voter]) / share
     return kept, found
+
+
+def vote_weights(iou: Tensor, scores: Tensor) -> Tensor:
+    """Weights with which boxes of these scores vote on boxes of their class that they overlap by `iou`."""
+    return scores * torch.exp(-((1 - iou) ** 2) / VOTE_SPREAD) * (iou >= VOTE_IOU)
 
 
 def _overlaps(first: Tensor, second: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from curate.detectors.classes import map_classes
 from curate.detectors.config import TrainConfig
-from curate.detectors.export import network_to_onnx, onnx_signature
+from curate.detectors.export import network_to_onnx
+from curate.detectors.export_signature import onnx_signature
 from curate.detectors.inference import (
     Prepared,
     choose_device,
@@ -174,16 +175,24 @@ class SiteDetector:
         )
         return shapes, np.maximum(probabilities, 1 - probabilities).mean((1, 2))
 
-    def to_onnx(self, height: int, width: int) -> bytes:
-        """The detector of boxes as an ONNX model for frames of one size (see `network_to_onnx`)."""
-        network = deepcopy(self._network).cpu().eval()
-        return network_to_onnx(network, fit_canvas(height, width, self._config.input_size))
+    def to_onnx(self, height: int, width: int, *, masks: bool = True) -> bytes:
+        """The detector as an ONNX model for frames of one size (see `network_to_onnx`).
 
-    def signature(self, height: int, width: int) -> dict[str, Any]:
+        Args:
+            height: Of the frames.
+            width: Of the frames.
+            masks: Keep the mask head, where there is one.
+        """
+        network = deepcopy(self._network).cpu().eval()
+        if not masks:
+            network.mask = None
+        return network_to_onnx(network, fit_canvas(height, width, self._config.input_size), (height, width))
+
+    def signature(self, height: int, width: int, *, masks: bool = True) -> dict[str, Any]:
         """How `to_onnx`'s model is fed and read, JSON-ready (see `onnx_signature`)."""
         canvas = fit_canvas(height, width, self._config.input_size)
         channels = self._network.dense.stem.in_channels
-        return onnx_signature((height, width), canvas, channels, len(self._classes))
+        return onnx_signature((height, width), canvas, channels, masks=masks and self.has_masks)
 
     @property
     def plate(self) -> ImageArray | None:

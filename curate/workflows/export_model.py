@@ -25,7 +25,7 @@ __all__ = ["MODEL", "PLATE", "SIGNATURE", "ExportReport", "export_model"]
 MODEL = "model.onnx"
 SIGNATURE = "signature.json"
 PLATE = "background.png"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,24 @@ class ExportReport:
 
 
 def export_model(
-    project: Project, folder: Path, *, run: str | None = None, frame_size: tuple[int, int] | None = None
+    project: Project,
+    folder: Path,
+    *,
+    run: str | None = None,
+    frame_size: tuple[int, int] | None = None,
+    masks: bool = True,
 ) -> ExportReport:
     """Write model.onnx, signature.json and, with difference channels, background.png.
 
-    The model takes a batch of any size, of frames of one size; boxes only, no masks. docs/deploy.md holds a program
-    that runs it with onnxruntime, NumPy and OpenCV alone.
+    The model takes a batch of any size, of frames of one size. docs/deploy.md holds a program that runs it with
+    onnxruntime, NumPy and OpenCV alone.
 
     Args:
         project: The project.
         folder: Made when missing; files of an earlier export in it are replaced.
         run: Run id; the newest training run when None.
         frame_size: Width and height of the frames; that of the project's frames when None.
+        masks: Whether it predicts masks, too, where the detector does.
 
     Raises:
         NotFoundError: No such run, or none is finished.
@@ -70,7 +76,7 @@ def export_model(
             f"the detector's background plate is {detector.plate.shape[1]} x {detector.plate.shape[0]} pixels, "
             f"the frames are {width} x {height}"
         )
-    model = detector.to_onnx(height, width)
+    model = detector.to_onnx(height, width, masks=masks)
     files = {MODEL: model}
     if detector.plate is not None:
         files[PLATE] = _png(detector.plate)
@@ -83,8 +89,8 @@ def export_model(
         "fingerprint": detector.fingerprint,
         "version": _version(project, chosen.version_id),
         "classes": list(detector.classes),
-        "masks": False,
-        **detector.signature(height, width),
+        "masks": masks and detector.has_masks,
+        **detector.signature(height, width, masks=masks),
         "thresholds": _thresholds(project, run_folder(project, chosen)),
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
