@@ -39,9 +39,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _owned(project: Path) -> Store:
-    store = open_project(project).store
-    store.expect_role(store.actor, Role.OWNER)
-    return store
+    opened = open_project(project)
+    opened.expect_role(Role.OWNER)
+    return opened.store
 
 
 def add(

@@ -74,7 +74,7 @@ class AuditStore(StoreBase):
     """Reads the log. Nothing changes or deletes an entry; `broken_audit` finds out if somebody did."""
 
     def log(self, action: str, item: str = "", detail: Mapping[str, Any] | None = None) -> None:
-        """Note something that is no change of the database, such as a sign-in."""
+        """Note something: a sign-in, or, inside `begin`, what the change around it means."""
         with self.begin() as connection:
             write_audit(connection, self.actor, action, item, detail)
 

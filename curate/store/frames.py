@@ -232,6 +232,7 @@ class FrameStore(StoreBase):
                 sa.insert(table),
                 {"source": source, "item": item, "reason": reason, "created_at": time.time()},
             )
+            write_audit(connection, self.actor, "quarantine.add", source, {"item": item})
 
     def quarantined(self) -> list[QuarantinedItem]:
         """All that could not be taken in, by source and item."""
@@ -245,7 +246,10 @@ class FrameStore(StoreBase):
         table = schema.quarantine
         with self.begin() as connection:
             here = (table.c.source == source) & (table.c.item == item)
-            return connection.execute(sa.delete(table).where(here)).rowcount > 0
+            there = connection.execute(sa.delete(table).where(here)).rowcount > 0
+            if there:
+                write_audit(connection, self.actor, "quarantine.release", source, {"item": item})
+        return there
 
     def set_site(self, classes: Sequence[str], working_source: str) -> None:
         """Tell the store what decisions need of site.yaml."""

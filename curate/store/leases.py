@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from curate.annotations import DecisionKind
 from curate.errors import ConflictError
 from curate.store import schema
+from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked
 
 __all__ = ["Lease", "LeaseStore", "Opinion"]
@@ -126,6 +127,7 @@ class LeaseStore(StoreBase):
                 raise ConflictError("you gave your opinion already", item=f"issue {issue_id}")
             values = {name: getattr(opinion, name) for name in _opinions.c.keys()}  # noqa: SIM118
             connection.execute(sa.insert(_opinions), values | {"kind": kind.value})
+            write_audit(connection, reviewer, f"opinion.{kind.value}", issue_id)
         return opinion
 
     def opinions(self, reviewer: str | None = None) -> list[Opinion]:

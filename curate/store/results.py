@@ -279,6 +279,8 @@ class ResultStore(StoreBase):
             row = _row(evaluation, table)
             connection.execute(sa.delete(table).where(table.c.id == evaluation.id))
             connection.execute(sa.insert(table), row)
+            detail = {"run": evaluation.run_id, "gold": evaluation.gold_id}
+            write_audit(connection, self.actor, "evaluation.put", evaluation.id, detail)
         return _evaluation(row)
 
     def evaluations(self, run_id: str | None = None, gold_id: str | None = None) -> list[EvaluationRecord]:

@@ -46,9 +46,11 @@ def backup(
         reporter: Told how far it is.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         ProjectError: The file cannot be written.
         ConflictError: There is a file already.
     """
+    project.expect_role(Role.REVIEWER)
     progress = SubReporter(reporter or Quiet(), 0.0, 1.0)
     name = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     file = (file or project.backups_dir / f"{name}.zip").absolute()
@@ -103,8 +105,8 @@ def restore(
         ProjectError: A picture cannot be written; the database is as it was.
     """
     progress = SubReporter(reporter or Quiet(), 0.0, 1.0)
+    project.expect_role(Role.OWNER)
     store = project.store
-    store.expect_role(store.actor, Role.OWNER)
     try:
         with zipfile.ZipFile(file) as archive:
             head = read_backup_head(archive)

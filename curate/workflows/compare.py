@@ -14,7 +14,7 @@ from curate.annotations import Frame
 from curate.errors import DataError, NotFoundError
 from curate.evaluation import Comparison, EvalInput, compare, moving_objects, settings_from_site, site_slices
 from curate.splits import time_blocks
-from curate.store import RunRecord
+from curate.store import Role, RunRecord
 from curate.tables import Detections
 from curate.types import IntArray
 from curate.workflows.evaluate import RunOnGold, evaluate_run, gold_annotations, needed_gold
@@ -87,9 +87,11 @@ def compare_runs(
         reporter: Told how far it is.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         NotFoundError: No frozen gold set.
         CompareError: The sides cannot be compared.
     """
+    project.expect_role(Role.REVIEWER)
     gold = needed_gold(project)
     runs = [*before, *after]
     parts = [

@@ -17,13 +17,18 @@ def _stage(source: str) -> str:
 def mark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> None:
     """Note that a source has looked at these frames, whether it found anything or not."""
     wanted = set(frame_ids)
-    fresh = sorted(wanted - project.store.artifact_keys(_stage(source), wanted))
-    project.store.put_artifacts(Artifact(_stage(source), frame_id, "", "") for frame_id in fresh)
+    with project.store.begin():
+        fresh = sorted(wanted - project.store.artifact_keys(_stage(source), wanted))
+        if fresh:
+            project.store.put_artifacts(Artifact(_stage(source), frame_id, "", "") for frame_id in fresh)
+            project.store.log("frames.looked_at", source, {"frames": len(fresh)})
 
 
 def unmark_covered(project: Project, source: str, frame_ids: Iterable[str]) -> None:
     """Take the note back. A frame with a label of the source counts as looked at all the same."""
-    project.store.delete_artifacts(_stage(source), frame_ids)
+    with project.store.begin():
+        if gone := project.store.delete_artifacts(_stage(source), frame_ids):
+            project.store.log("frames.not_looked_at", source, {"frames": gone})
 
 
 def covered_frames(project: Project, source: str) -> set[str]:

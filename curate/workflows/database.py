@@ -10,7 +10,7 @@ from pathlib import Path
 
 from curate.annotations import Frame
 from curate.errors import CurateError
-from curate.store import Finding, GoldState, Store
+from curate.store import Finding, GoldState, Role, Store
 from curate.versions import get_version, list_versions, load_version_annotations
 from curate.versions.versions import manifest_digest, rewrite_manifest
 from curate.workflows.progress import Quiet, Reporter, SubReporter
@@ -53,7 +53,12 @@ def check(
         hashes: Also read every frame and every version's labels, and compare their digests.
         repair: Put right what can be made again: counts, manifest files, leftovers of a crash.
         reporter: Told how far it is.
+
+    Raises:
+        AccessError: It shall repair, the project has users, and who asks is none of them or only a viewer.
     """
+    if repair:
+        project.expect_role(Role.REVIEWER)
     progress = SubReporter(reporter or Quiet(), 0.0, 1.0)
     progress.update(0.0, "reading the database")
     repaired: list[str] = []

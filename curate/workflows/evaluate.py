@@ -22,7 +22,7 @@ from curate.evaluation import (
     settings_from_site,
     site_slices,
 )
-from curate.store import EvaluationRecord, RunRecord
+from curate.store import EvaluationRecord, Role, RunRecord
 from curate.tables import Detections
 from curate.workflows.cards import write_model_card
 from curate.workflows.files import read_json, write_json
@@ -96,11 +96,15 @@ def baseline_run(project: Project, kind: str = GENERIC_RUN) -> RunRecord:
     Args:
         project: The project.
         kind: `GENERIC_RUN` or `TORCHVISION_RUN`.
+
+    Raises:
+        AccessError: It is not noted yet, and see `evaluate_run`.
     """
     run_id = f"{kind}-{_input_size(project)}" if kind == GENERIC_RUN else kind
     try:
         return project.store.run(run_id)
     except NotFoundError:
+        project.expect_role(Role.REVIEWER)
         folder = project.runs_dir / run_id
         folder.mkdir(exist_ok=True)
         path = str(folder.relative_to(project.root))
@@ -159,9 +163,11 @@ def evaluate_run(
     suppression, without masks. Masks are predicted in a second pass where the detector has a mask head.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         ModelError: The detector's files are broken.
         Cancelled: The reporter asked to stop.
     """
+    project.expect_role(Role.REVIEWER)
     folder = run_folder(project, run)
     predictions = folder / f"{gold.gold.id}.parquet"
     result_file = folder / f"{gold.gold.id}.json"

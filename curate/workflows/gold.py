@@ -12,7 +12,7 @@ import numpy as np
 from curate.annotations import GOLD_SOURCE, Annotation, Frame
 from curate.errors import ConflictError, DataError, NotFoundError
 from curate.splits import near_in_time, pick_gold_blocks, time_blocks
-from curate.store import GoldSet, GoldState
+from curate.store import GoldSet, GoldState, Role
 from curate.workflows.coverage import covered_frames
 from curate.workflows.project import Project
 
@@ -55,9 +55,11 @@ def create_gold(
         frame_ids: Take exactly these frames instead.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         ConflictError: There is a gold set already.
         DataError: Too little footage.
     """
+    project.expect_role(Role.REVIEWER)
     existing = project.store.gold_sets()
     if existing:
         raise ConflictError(
@@ -95,9 +97,11 @@ def freeze_gold(project: Project, *, allow_empty: bool = False) -> GoldSet:
             right detection on it would count as a false alarm.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         NotFoundError: There is no draft.
         DataError: No frame of it has a label, or some have none.
     """
+    project.expect_role(Role.REVIEWER)
     drafts = [gold for gold in project.store.gold_sets() if gold.state is GoldState.DRAFT]
     if not drafts:
         raise NotFoundError("there is no draft gold set", hint="`curate gold create` or `curate gold revise`")
@@ -131,9 +135,11 @@ def revise_gold(project: Project) -> GoldSet:
     """Open a new revision of the frozen set as a draft; freeze it again when its labels are right.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         NotFoundError: Nothing is frozen yet.
         ConflictError: A draft is open already.
     """
+    project.expect_role(Role.REVIEWER)
     newest = project.store.gold_sets()[-1:]
     if not newest:
         raise NotFoundError("there is no gold set to revise", hint="`curate gold create`")

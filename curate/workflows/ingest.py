@@ -12,6 +12,7 @@ from pathlib import Path
 from curate.annotations import Frame
 from curate.errors import DataError, NotFoundError
 from curate.formats.media import IMAGE_SUFFIXES, MediaItem, Rejected, read_images, read_video
+from curate.store import Role
 from curate.workflows.files import write_atomically
 from curate.workflows.progress import Cancelled, Quiet, Reporter
 from curate.workflows.project import Project
@@ -54,10 +55,12 @@ def ingest(
         reporter: Told how far it is.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         DataError: A source does not exist, or nothing at all could be read.
         ProjectError: The frame folder cannot be written.
         Cancelled: The reporter asked to stop; complete batches are kept.
     """
+    project.expect_role(Role.REVIEWER)
     reporter = reporter or Quiet()
     batches = _batches(sources)
     added = known = 0

@@ -102,7 +102,7 @@ def start_job(project: Project, kind: str, params: Mapping[str, Any] | None = No
         ConfigError: No such kind.
         AccessError: The project has users, and who asks is none of them or only a viewer.
     """
-    project.store.expect_role(project.store.actor, Role.REVIEWER)
+    project.expect_role(Role.REVIEWER)
     if kind not in JOB_KINDS:
         raise ConfigError(f"unknown kind of job {kind!r}", hint=f"there are {', '.join(JOB_KINDS)}")
     refresh_jobs(project)
@@ -135,8 +135,10 @@ def cancel_job(project: Project, job_id: str) -> Job:
     Raises:
         AccessError: See `start_job`.
     """
-    project.store.expect_role(project.store.actor, Role.REVIEWER)
-    return project.store.cancel_job(job_id)
+    project.expect_role(Role.REVIEWER)
+    with project.store.begin():
+        project.store.log("job.cancel", job_id)
+        return project.store.cancel_job(job_id)
 
 
 def refresh_jobs(project: Project) -> None:

@@ -13,6 +13,7 @@ from curate.annotations import Annotation, Frame, IssueState
 from curate.embeddings import Reducer, duplicate_crops
 from curate.errors import DataError
 from curate.issues import FramePool, Objects, Pick, choose_varied, committee_doubt
+from curate.store import Role
 from curate.tables import Detections
 from curate.types import BoolArray, FloatArray, IntArray
 from curate.workflows.committee import committee_detections
@@ -60,9 +61,11 @@ def label_next(project: Project, count: int, *, reporter: Reporter | None = None
         At most `count`; fewer when there are no more different frames.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         DataError: `count` is below 1, or there are no working frames.
         Cancelled: The reporter asked to stop; what was computed is kept.
     """
+    project.expect_role(Role.REVIEWER)
     if count < 1:
         raise DataError(f"ask for at least 1 frame, got {count}", item="count")
     every = working_frames(project)

@@ -19,6 +19,7 @@ from curate.formats import (
     place_labels,
     read_labels,
 )
+from curate.store import Role
 from curate.versions import get_version, load_version_annotations
 from curate.workflows.coverage import covered_frames, mark_covered
 from curate.workflows.frame_names import frames_by_name
@@ -106,7 +107,10 @@ def import_labels(
         ConfigError: No such format, or a class that the site does not have.
         DataError: An item does not fit the project, or nothing is left.
         ConflictError: Labels of this source with these ids are there with other content.
+        AccessError: It is no dry run, the project has users, and who asks is none of them or only a viewer.
     """
+    if not dry_run:
+        project.expect_role(Role.REVIEWER)
     source = source or project.config.labels.working
     classes = project.config.classes
     unknown = sorted({name for name in (label_map or {}).values() if name is not None} - set(classes))

@@ -66,7 +66,7 @@ def send_frames(project: Project, frames: Sequence[Frame], reviewer: str) -> Sen
 
 def take_from_queue(project: Project, issue_ids: Iterable[str]) -> int:
     """Take picked issues that nobody decided yet out again; how many there were."""
-    project.store.expect_role(project.store.actor, Role.REVIEWER)
+    project.expect_role(Role.REVIEWER)
     with project.store.begin():  # Read inside: an issue that somebody decides meanwhile stays decided.
         waiting = project.store.issue_statuses(issue_ids, states=(IssueState.OPEN, IssueState.SKIPPED))
         gone = [status.issue.id for status in waiting if is_picked(status.issue)]
@@ -83,7 +83,7 @@ def picked_issues(project: Project, found: Iterable[Issue]) -> list[Issue]:
 
 
 def _send(project: Project, issues: Sequence[Issue]) -> Sent:
-    project.store.expect_role(project.store.actor, Role.REVIEWER)
+    project.expect_role(Role.REVIEWER)
     with project.store.begin():
         subjects = {issue.annotation_id or issue.frame_id for issue in issues}
         waiting = {

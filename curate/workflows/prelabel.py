@@ -14,6 +14,7 @@ from curate.errors import ConfigError, DataError
 from curate.geometry.boxes import clip_boxes
 from curate.geometry.polygons import mask_to_polygons
 from curate.geometry.shapes import Polygon
+from curate.store import Role
 from curate.types import ImageArray
 from curate.workflows.coverage import covered_frames, mark_covered
 from curate.workflows.progress import Quiet, Reporter, SubReporter
@@ -59,9 +60,11 @@ def prelabel(
         reporter: Told how far it is.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         ConfigError: The source would be the gold set.
         DataError: There are no frames.
     """
+    project.expect_role(Role.REVIEWER)
     source = source or project.config.labels.working
     if source == "gold":
         raise ConfigError("a model's output cannot be the gold set", item="source")

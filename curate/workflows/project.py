@@ -12,7 +12,7 @@ from curate.annotations import Frame
 from curate.config import SiteConfig, load_site, parse_site, site_template
 from curate.errors import ConfigError, ProjectError
 from curate.formats.media import decode_image
-from curate.store import SiteSettings, Store
+from curate.store import Role, SiteSettings, Store
 from curate.types import ImageArray
 from curate.workflows.profile import reviewer_name
 
@@ -151,6 +151,14 @@ class Project:
         if store.site() != wanted:
             store.set_site(self.config.classes, self.config.labels.working)
         return store
+
+    def expect_role(self, least: Role) -> None:
+        """Refuse what the person who acts here may not do; every workflow that changes something begins with it.
+
+        Raises:
+            AccessError: The project has users, and who asks is none of them or has a smaller role.
+        """
+        self.store.expect_role(self.store.actor, least)
 
     def frame_path(self, frame: Frame) -> Path:
         """Where the image of a frame lies."""

@@ -190,8 +190,8 @@ def purge(project: Project, plan: PurgePlan, *, reason: str) -> PurgeReport:
     """
     if not reason.strip():
         raise DataError("a purge needs a reason, such as the number of the request", item="--reason")
+    project.expect_role(Role.OWNER)
     store = project.store
-    store.expect_role(store.actor, Role.OWNER)
     ids = {frame.id for frame in plan.frames}
     erased = store.erase_frames(ids, reason=reason, versions=_versions_with(project, ids))
     return _finish(project, erased, plan.frames, plan.by_hand, reason)
@@ -204,9 +204,8 @@ def finish_purge(project: Project) -> PurgeReport:
         AccessError: The project has users, and who asks is not an owner.
         ProjectError: A backup could not be written anew; everything else is erased.
     """
-    store = project.store
-    store.expect_role(store.actor, Role.OWNER)
-    buried = store.buried_versions()
+    project.expect_role(Role.OWNER)
+    buried = project.store.buried_versions()
     left = _by_hand(project, (), tuple(buried))
     return _finish(project, Erased(0, 0, 0, 0), (), left, "an earlier purge, finished")
 

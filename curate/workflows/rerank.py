@@ -13,7 +13,7 @@ from curate.errors import DataError
 from curate.issues import SPECS, Calibrators, FinderSettings, decision_rows, learn_decisions
 from curate.issues.ranking import severity_of
 from curate.splits import time_blocks
-from curate.store import IssueStatus
+from curate.store import IssueStatus, Role
 from curate.types import FloatArray
 from curate.workflows.decided import decided_issues
 from curate.workflows.files import read_json, write_json
@@ -46,8 +46,10 @@ def rerank(project: Project) -> int:
         How many issues changed their probability noticeably.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         DataError: There was no scan yet.
     """
+    project.expect_role(Role.REVIEWER)
     kept = project.cache_dir / _FILE
     if not kept.exists():
         raise DataError("there is no queue to put in order", file=kept, hint="run `curate scan` first")

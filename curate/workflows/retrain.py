@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.errors import CompareError
-from curate.store import RunRecord
+from curate.store import Role, RunRecord
 from curate.versions import get_version
 from curate.workflows.compare import ComparisonRecord, compare_runs
 from curate.workflows.dataset import held_out_frames
@@ -75,11 +75,13 @@ def retrain(
         reporter: Told how far it is.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         NotFoundError: No frozen gold set to judge on.
         DataError: No labels.
         TrainingError: Training cannot go on.
         Cancelled: The reporter asked to stop; what was finished is kept.
     """
+    project.expect_role(Role.REVIEWER)
     if seeds < 1:
         raise CompareError(f"a side needs at least one seed, got {seeds}")
     needed_gold(project)

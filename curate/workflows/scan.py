@@ -12,7 +12,7 @@ from typing import Any
 from curate.annotations import Issue, IssueState
 from curate.errors import DataError
 from curate.issues import gather, rank_issues, score_evidence
-from curate.store import Artifact, IssueSync
+from curate.store import Artifact, IssueSync, Role
 from curate.workflows.dataset import LabelledFrame, labelled_frames, working_frames
 from curate.workflows.files import write_json
 from curate.workflows.maps import lay_out_maps
@@ -59,10 +59,12 @@ def scan(project: Project, *, reporter: Reporter | None = None, force: bool = Fa
         force: Compute everything again.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         DataError: There are no frames or no labels.
         TrainingError: The judges cannot be trained.
         Cancelled: The reporter asked to stop.
     """
+    project.expect_role(Role.REVIEWER)
     progress = SubReporter(reporter or Quiet(), 0.0, 1.0)
     source = project.config.labels.working
     frames = working_frames(project, source=source)

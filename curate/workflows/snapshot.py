@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 
 from curate.errors import DataError
@@ -22,14 +21,14 @@ def snapshot(
     Args:
         project: The project.
         note: Kept with the version.
-        created_by: Who; your login when None.
+        created_by: Who; whoever acts when None.
         source: Label source; the working source when None.
 
     Raises:
         DataError: There are no frames or no labels.
         AccessError: The project has users, and who asks is none of them or only a viewer.
     """
-    project.store.expect_role(project.store.actor, Role.REVIEWER)
+    project.expect_role(Role.REVIEWER)
     source = source or project.config.labels.working
     frames = working_frames(project, source=source)
     labelled = project.store.labelled_frame_ids(source)
@@ -47,7 +46,7 @@ def snapshot(
         classes=project.config.classes,
         policy_hash=policy,
         parent=versions[-1].id if versions else None,
-        created_by=created_by or getpass.getuser(),
+        created_by=created_by or project.store.actor,
         note=note,
         folder=project.versions_dir,
     )

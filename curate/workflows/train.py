@@ -17,7 +17,7 @@ from curate.detectors.distributed import join_world
 from curate.detectors.inference import choose_device
 from curate.errors import CurateError, DataError, NotFoundError, ProjectError
 from curate.files import exclusive
-from curate.store import RunRecord
+from curate.store import Role, RunRecord
 from curate.versions import Version, get_version, load_version_annotations
 from curate.workflows.cards import write_dataset_card, write_model_card
 from curate.workflows.dataset import held_out_frames, labelled_frames, training_sample
@@ -85,12 +85,14 @@ def train_version(
         reporter: Told how far it is.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         TrainingError: No labels, or a loss that is not finite.
         NotFoundError: No such version.
         ConflictError: Another process trains this run now.
         ProjectError: The disk is full, or the folder cannot be written.
         Cancelled: The reporter asked to stop; the checkpoint is kept.
     """
+    project.expect_role(Role.REVIEWER)
     version = get_version(project.store, version_id)
     plan = _plan(project, version, train_config(project, seed=seed), warm=warm)
     if (finished := _finished(project, plan)) is not None:

@@ -21,6 +21,7 @@ from curate.assist import COCO_DETECTOR, weights_path
 from curate.detectors import Progress, SiteDetector, TrainConfig, train_detector
 from curate.errors import ConfigError, ConflictError, TrainingError
 from curate.files import exclusive, write_json
+from curate.store import Role
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scene import background_plate
@@ -104,10 +105,12 @@ def tune(
         reporter: Told how far it is.
 
     Raises:
+        AccessError: The project has users, and who asks is none of them or only a viewer.
         ConfigError: Neither budget is given.
         DataError: There are too few labels or blocks of time.
         Cancelled: The reporter asked to stop; what was tried is kept.
     """
+    project.expect_role(Role.REVIEWER)
     if not trials and not minutes:
         raise ConfigError(
             "a search needs a budget", item="--trials, --minutes", hint="for example --minutes 30"
