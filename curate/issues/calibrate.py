@@ -72,8 +72,10 @@ class TypeModel:
 
     def raw(self, values: FloatArray, usual: FloatArray) -> FloatArray:
         """(N,) log-odds before the calibrating line."""
-        filled = np.where(np.isfinite(values), values, usual)
-        return np.asarray(self.bias + filled @ self.weights)
+        total = np.full(len(values), float(self.bias))
+        for column, stand_in, weight in zip(values.T, usual, self.weights, strict=True):
+            total += weight * np.where(np.isfinite(column), column, stand_in)
+        return total
 
 
 @dataclass(frozen=True)

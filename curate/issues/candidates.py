@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from curate.geometry.boxes import box_iou_pairwise
 from curate.issues.context import Context, may_stand
 from curate.issues.hints import HintSource, HintTable
-from curate.issues.inputs import FinderInputs, PlaceEvidence
-from curate.issues.pairs import best_of, iter_frame_pairs, overlaps
+from curate.issues.inputs import FinderInputs, LabelTable, PlaceEvidence
+from curate.issues.pairs import Pairs, best_of, iter_frame_pairs, overlaps
 from curate.issues.places import frames_of, recurring
 from curate.issues.tracks import affinity, frame_order, shapes, track_gaps
 from curate.types import BoolArray, FloatArray, IntArray
@@ -102,7 +102,7 @@ def missing_candidates(inputs: FinderInputs, context: Context) -> Candidates:
         & ~_ignored(inputs, pool.frames, pool.boxes)
     )
     frames, boxes, classes = pool.frames, pool.boxes, pool.classes
-    free, uncovered, overlapped = _coverage(inputs, frames, boxes, classes)
+    free, uncovered, overlapped = _coverage(inputs.labels, _label_pairs(inputs, context, pool), classes)
     places, ledger = _places(inputs, context, frames, boxes, classes, pool.detections)
     probs = inputs.hints.class_probs
     gap = (pool.detections < 0) & (pool.hints < 0)
@@ -231,16 +231,26 @@ def _ignored(inputs: FinderInputs, frames: IntArray, boxes: FloatArray) -> np.nd
     return result
 
 
-def _coverage(
-    inputs: FinderInputs, frames: IntArray, boxes: FloatArray, classes: IntArray
-) -> tuple[FloatArray, FloatArray, IntArray]:
-    labels = inputs.labels
-    pairs = overlaps(frames, boxes, labels.frames, labels.boxes)
-    _, at = best_of(pairs.a, pairs.iou, len(frames))
+def _label_pairs(inputs: FinderInputs, context: Context, pool: _Pool) -> Pairs:
+    """Candidates and the labels that they overlap; for detections that is known already."""
+    detected = np.flatnonzero(pool.detections >= 0)
+    row_of = np.full(len(inputs.detections), -1, np.int64)
+    row_of[pool.detections[detected]] = detected
+    known = context.label_pairs.where(row_of[context.label_pairs.a] >= 0)
+    rest = np.flatnonzero(pool.detections < 0)
+    new = overlaps(pool.frames[rest], pool.boxes[rest], inputs.labels.frames, inputs.labels.boxes)
+    parts = (replace(known, a=row_of[known.a]), replace(new, a=rest[new.a]))
+    return Pairs(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Pairs)))
+
+
+def _coverage(labels: LabelTable, pairs: Pairs, classes: IntArray) -> tuple[FloatArray, FloatArray, IntArray]:
+    """What each candidate of classes (N,) has free, uncovered and overlapped (see `Candidates`)."""
+    count = len(classes)
+    _, at = best_of(pairs.a, pairs.iou, count)
     overlapped = np.where(at >= 0, pairs.b[at] if len(pairs.b) else -1, -1)
     same = pairs.where(classes[pairs.a] == np.asarray(labels.classes)[pairs.b])
-    free = 1 - best_of(same.a, same.iou, len(frames))[0]
-    return free, 1 - best_of(same.a, same.inside_a, len(frames))[0], np.asarray(overlapped)
+    free = 1 - best_of(same.a, same.iou, count)[0]
+    return free, 1 - best_of(same.a, same.inside_a, count)[0], np.asarray(overlapped)
 
 
 def _continues(
@@ -259,7 +269,7 @@ def _continues(
         best = np.zeros(len(frames))
         wanted = (here + step) * width + classes
         for a, b in iter_frame_pairs(wanted, there[rows] * width + np.asarray(labels.classes)[rows]):
-            np.maximum.at(best, a, affinity(own[:, a], known[:, rows[b]]))
+            np.maximum.at(best, a, affinity(own.take(a, axis=1), known.take(rows.take(b), axis=1)))
         total += best / 2
     return np.clip(total, 0, 1)
 

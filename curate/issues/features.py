@@ -75,13 +75,17 @@ def _matrix(
     kind: IssueType, columns: Mapping[str, FloatArray | None], applies: BoolArray, reason: str
 ) -> Features:
     spec = SPECS[kind]
-    values = np.full((len(applies), len(spec.evidence)), np.nan)
+    known = np.zeros(len(applies), bool)
+    # Column by column in memory: each is written and read as a whole.
+    values = np.empty((len(applies), len(spec.evidence)), order="F")
     for column, item in enumerate(spec.evidence):
         value = columns.get(item.name)
-        if value is not None:
-            values[:, column] = np.clip(value, 0, 1)
-    keys = np.array([item.key for item in spec.evidence])
-    known = np.isfinite(values[:, keys]).any(1)
+        if value is None:
+            values[:, column] = np.nan
+        else:
+            np.clip(value, 0, 1, out=values[:, column])
+            if item.key:
+                known |= np.isfinite(values[:, column])
     if not reason and len(applies) and not known.any():
         wanted = ", ".join(item.name for item in spec.evidence if item.key)
         reason = f"no evidence: none of {wanted} was computed"
@@ -134,10 +138,10 @@ def _missing(context: Context, candidates: Candidates, inputs: FinderInputs) -> 
     sure = found[np.nan_to_num(context.matched_iou[context.matched >= 0]) >= 0.5]
     still = may_stand(candidates.classes, context.classes, context.settings)
     usual = np.full(len(candidates), 0.5)
-    for klass in np.unique(candidates.classes):
+    for klass in range(len(context.classes)):
         rows = np.asarray(inputs.labels.classes) == klass
         if rows.any():
-            usual[candidates.classes == klass] = context.usual_foreground[rows][0]
+            usual[candidates.classes == klass] = context.usual_foreground[rows.argmax()]
     low = scores.low_foreground(candidates.foreground, usual, still)
     places = candidates.places
     return {

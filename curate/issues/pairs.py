@@ -7,7 +7,7 @@ million rows: several times cheaper than a stable `argsort`, which is why rows a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +31,9 @@ _CHUNK = 65_536
 _BITS = 62
 # Coordinates beyond this are one and the same to the sorted keys, which only have to find all that may overlap.
 _FAR = 1e7
+# With so many times fewer rows than the other table, that one is first cut down to the frames of the smaller.
+_FEWER = 4
+_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def iter_frame_pairs(frames_a: IntArray, frames_b: IntArray) -> Iterator[tuple[I
     ordered = np.asarray(frames_b)[order]
     first = np.searchsorted(ordered, frames_a, "left")
     for rows, at in _expand(first, np.searchsorted(ordered, frames_a, "right") - first):
-        yield rows, order[at]
+        yield rows, order.take(at)
 
 
 def iter_windows(keys: FloatArray, low: FloatArray, high: FloatArray) -> Iterator[tuple[IntArray, IntArray]]:
@@ -107,7 +110,7 @@ def iter_windows(keys: FloatArray, low: FloatArray, high: FloatArray) -> Iterato
     """
     order = np.argsort(keys)
     for rows, at in iter_sorted_windows(keys[order], low, high):
-        yield rows, order[at]
+        yield rows, order.take(at)
 
 
 def iter_sorted_windows(
@@ -154,20 +157,28 @@ def spread_keys(
 def overlaps(frames_a: IntArray, boxes_a: FloatArray, frames_b: IntArray, boxes_b: FloatArray) -> Pairs:
     """Every pair of boxes on the same frame that overlap at all.
 
-    Two boxes share a stretch of x exactly when one of them begins inside the other: both ways are looked up
-    among the sorted left edges, so that boxes that are far apart never become a pair.
-
     Args:
         frames_a: (N,) frames.
         boxes_a: (N, 4) boxes.
         frames_b: (M,) frames.
         boxes_b: (M, 4) boxes.
     """
+    if _FEWER * len(frames_a) < len(frames_b):
+        rows = np.flatnonzero(np.isin(frames_b, frames_a))
+        pairs = _overlaps(frames_a, boxes_a, np.asarray(frames_b)[rows], np.asarray(boxes_b)[rows])
+        return replace(pairs, b=rows.take(pairs.b))
+    return _overlaps(frames_a, boxes_a, frames_b, boxes_b)
+
+
+def _overlaps(frames_a: IntArray, boxes_a: FloatArray, frames_b: IntArray, boxes_b: FloatArray) -> Pairs:
+    """Two boxes share a stretch of x exactly when one of them begins inside the other.
+
+    Both ways are looked up among the sorted left edges, so that boxes that are far apart never become a pair.
+    """
     a_sides = np.ascontiguousarray(np.asarray(boxes_a, np.float64).reshape(-1, 4).T)
     b_sides = np.ascontiguousarray(np.asarray(boxes_b, np.float64).reshape(-1, 4).T)
     if not a_sides.size or not b_sides.size:
-        none, zero = np.zeros(0, np.int64), np.zeros(0)
-        return Pairs(none, none, zero, zero, zero)
+        return Pairs(*_NOTHING, _NOTHING[2], _NOTHING[2])
     # fmin and fmax pass over boxes of NaN, which meet nothing.
     low = np.fmin(np.fmin.reduce(a_sides[0]), np.fmin.reduce(b_sides[0]))
     high = np.fmax(np.fmax.reduce(a_sides[2]), np.fmax.reduce(b_sides[2]))
@@ -176,21 +187,23 @@ def overlaps(frames_a: IntArray, boxes_a: FloatArray, frames_b: IntArray, boxes_
     # The keys are rounded; what a window lets in too much is sorted out by the boxes themselves.
     slack = 2 * float(np.spacing(np.fmax(np.fmax.reduce(a_right), np.fmax.reduce(b_right))))
     found = [
-        _meeting(a_sides, b_sides, a, b, b_sides[0][b] >= a_sides[0][a])
+        _meeting(a_sides, b_sides, a, b, b_sides[0].take(b) >= a_sides[0].take(a))
         for a, b in iter_windows(b_left, a_left - slack, a_right + slack)
     ]
-    found += [
-        _meeting(a_sides, b_sides, a, b, a_sides[0][a] > b_sides[0][b])
-        for b, a in iter_windows(a_left, b_left - slack, b_right + slack)
-    ]
+    if frames_a is frames_b and boxes_a is boxes_b:
+        for a, b, inter in found[:]:
+            later = a_sides[0].take(a) < a_sides[0].take(b)
+            found.append((b.compress(later), a.compress(later), inter.compress(later)))
+    else:
+        found += [
+            _meeting(a_sides, b_sides, a, b, a_sides[0].take(a) > b_sides[0].take(b))
+            for b, a in iter_windows(a_left, b_left - slack, b_right + slack)
+        ]
     a, b, inter = (np.concatenate(column) for column in zip(*found, strict=True)) if found else _NOTHING
     order = sorted_pairs(a, b)
-    a, b, inter = a[order], b[order], inter[order]
-    area_a, area_b = (_areas(sides)[rows] for sides, rows in ((a_sides, a), (b_sides, b)))
+    a, b, inter = a.take(order), b.take(order), inter.take(order)
+    area_a, area_b = (_areas(sides).take(rows) for sides, rows in ((a_sides, a), (b_sides, b)))
     return Pairs(a, b, inter / (area_a + area_b - inter), inter / area_a, inter / area_b)
-
-
-_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 def _areas(sides: FloatArray) -> FloatArray:
@@ -201,10 +214,14 @@ def _meeting(
     a_sides: FloatArray, b_sides: FloatArray, a: IntArray, b: IntArray, keep: BoolArray
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Those of the pairs that overlap, with their intersection; sides (4, N) and (4, M) of the boxes."""
-    high = np.minimum(a_sides[3][a], b_sides[3][b]) - np.maximum(a_sides[1][a], b_sides[1][b])
+    high = np.minimum(a_sides[3].take(a), b_sides[3].take(b)) - np.maximum(
+        a_sides[1].take(a), b_sides[1].take(b)
+    )
     keep &= high > 0
     a, b, high = a.compress(keep), b.compress(keep), high.compress(keep)
-    wide = np.minimum(a_sides[2][a], b_sides[2][b]) - np.maximum(a_sides[0][a], b_sides[0][b])
+    wide = np.minimum(a_sides[2].take(a), b_sides[2].take(b)) - np.maximum(
+        a_sides[0].take(a), b_sides[0].take(b)
+    )
     keep = wide > 0
     return a.compress(keep), b.compress(keep), (wide * high).compress(keep)
 

@@ -17,7 +17,7 @@ _POSITION = 0.25
 _SIZE = 0.35
 # So many of the fullest cells are looked at first, then twice as many, and so on.
 _FIRST = 4096
-# A window spans at most about so many bands of the picture.
+# A window spans at most about twice so many bands of the picture.
 _BANDS = 64
 _BITS = 62
 
@@ -49,7 +49,7 @@ def cluster_boxes(boxes: FloatArray, classes: IntArray, *, iou: float = 0.5) -> 
     middle = order[begins + counts // 2]
     fullest = stable_order(-counts)
     leads = np.empty(len(counts), np.int64)
-    leads[fullest] = _lead(boxes[middle[fullest]], classes[middle[fullest]], iou)
+    leads[fullest] = _lead(boxes.take(middle[fullest], axis=0), classes[middle[fullest]], iou)
     places = np.empty(len(boxes), np.int64)
     places[order] = np.repeat(leads, counts)
     return places
@@ -80,7 +80,7 @@ def _lead(boxes: FloatArray, classes: IntArray, iou: float) -> IntArray:
     free, size, number = np.arange(len(boxes)), _FIRST, 0
     while len(free):
         some = min(size, len(free))
-        pairs = list(_near(boxes[free], classes[free], some, iou))
+        pairs = list(_near(boxes.take(free, axis=0), classes[free], some, iou))
         a, b = (np.concatenate(column) for column in zip(*pairs, strict=True))
         leads = _first_come(a, b, some)
         owner = np.full(len(free), some)
@@ -111,37 +111,38 @@ def _near(
 ) -> Iterator[tuple[IntArray, IntArray]]:
     """Pairs of one of the first `count` boxes and another box of its class with IoU >= `iou`, in chunks.
 
-    For an IoU of t the sides differ by at most 1 : t and the centres by at most (1 - t) / 2t of the sides. Boxes are
-    sorted by class, by bands of the picture about as high as that, and along x within a band.
+    For an IoU of t the sides differ by at most 1 : t, and centres are apart by at most (1 - t) / (1 + t) of the mean
+    side. Boxes are sorted by class, by bands of the picture about half as high as that, and along x within a band.
     """
     x1, y1, x2, y2 = boxes.T
-    apart = (1 - iou) / (2 * iou) + 1e-6
-    wide, high = np.maximum(x2 - x1, 0), np.maximum(y2 - y1, 0)
-    x, y, reach = (x1 + x2) / 2, (y1 + y2) / 2, high * apart
-    band = max(float(np.median(reach)), float(reach.max()) / _BANDS, 1e-6)
+    x, y, share = (x1 + x2) / 2, (y1 + y2) / 2, (1 - iou) / (1 + iou) / 2 + 1e-6
+    away_x, away_y = (share * np.maximum(high - low, 0) for low, high in ((x1, x2), (y1, y2)))
+    wide, reach = (away[:count] + np.minimum(away[:count] / iou, away.max()) for away in (away_x, away_y))
+    band = max(float(np.median(reach)) / 2, float(reach.max()) / _BANDS, 1e-6)
     rows = np.floor(y / band)
     base, bands = rows.min(), rows.max() - rows.min() + 1
     limits = float(x.min()), float(x.max())
     (keys,) = spread_keys(classes * bands + rows - base, (x,), *limits)
     order = np.argsort(keys)
-    first = np.maximum(np.floor((y - reach)[:count] / band), base)
-    last = np.minimum(np.floor((y + reach)[:count] / band), base + bands - 1)
-    spans = (last - first + 1).astype(np.int64)
+    first = np.maximum(np.floor((y[:count] - reach) / band), base)
+    spans = (np.minimum(np.floor((y[:count] + reach) / band), base + bands - 1) - first + 1).astype(np.int64)
     query = np.repeat(np.arange(count), spans)
     at = np.arange(len(query)) - np.repeat(np.cumsum(spans) - spans, spans) + first[query]
-    away = wide[query] * apart + 0.1
-    low, top = spread_keys(classes[query] * bands + at - base, (x[query] - away, x[query] + away), *limits)
+    ends = x[query] - wide[query] - 0.1, x[query] + wide[query] + 0.1
+    low, high = spread_keys(classes[query] * bands + at - base, ends, *limits)
+    near_y, near_away = y[query], away_y[query]
+    far_y, far_away = y[order], away_y[order]
+    sides = np.ascontiguousarray(boxes.T)
     area = box_area(boxes)
-    there = np.array([x1, y1, x2, y2, y, area])[:, order]
-    for rows_a, rows_b in iter_sorted_windows(keys[order], low - 0.1, top + 0.1):
-        a, b = query[rows_a], rows_b
-        level = np.flatnonzero(np.abs(y[a] - there[4][b]) <= reach[a])
-        a, b = a[level], b[level]
-        inter = np.maximum(np.minimum(x2[a], there[2][b]) - np.maximum(x1[a], there[0][b]), 0)
-        inter *= np.maximum(np.minimum(y2[a], there[3][b]) - np.maximum(y1[a], there[1][b]), 0)
-        union = area[a] + there[5][b] - inter
-        alike = np.flatnonzero((inter > 0) & (inter >= iou * union))
-        yield a[alike], order[b[alike]]
+    for window, there in iter_sorted_windows(keys[order], low - 0.1, high + 0.1):
+        apart = np.abs(near_y.take(window) - far_y.take(there))
+        keep = np.flatnonzero(apart <= near_away.take(window) + far_away.take(there))
+        a, b = query.take(window.take(keep)), order.take(there.take(keep))
+        one, other = sides.take(a, axis=1), sides.take(b, axis=1)
+        inter = np.maximum(np.minimum(one[2], other[2]) - np.maximum(one[0], other[0]), 0)
+        inter *= np.maximum(np.minimum(one[3], other[3]) - np.maximum(one[1], other[1]), 0)
+        alike = np.flatnonzero((inter > 0) & (inter >= iou * (area.take(a) + area.take(b) - inter)))
+        yield a.take(alike), b.take(alike)
 
 
 def recurring(
@@ -169,10 +170,10 @@ def recurring(
     stillness = np.zeros(places)
     rows = np.flatnonzero((counts > 1)[ids])
     if len(rows):
-        kept, groups = np.unique(ids[rows], return_inverse=True)
-        groups = groups.ravel()
-        middle = _medians(boxes[rows], groups, len(kept))
-        spread = box_iou_pairwise(middle[groups], boxes[rows])
+        kept = np.flatnonzero(counts > 1)
+        groups = (np.cumsum(counts > 1) - 1)[ids[rows]]
+        middle = _medians(boxes.take(rows, axis=0), groups, len(kept))
+        spread = box_iou_pairwise(middle.take(groups, axis=0), boxes.take(rows, axis=0))
         stillness[kept] = _medians(spread[:, None], groups, len(kept))[:, 0]
     return PlaceEvidence(ids, counts[ids], counts[ids] / max(total_frames, 1), stillness[ids])
 
@@ -181,7 +182,8 @@ def frames_of(ids: IntArray, frames: IntArray, count: int) -> IntArray:
     """(count,) on how many different frames (N,) each of the numbers 0 ... count - 1 in `ids` (N,) occurs."""
     frames = np.asarray(frames, np.int64)
     width = int(frames.max(initial=0)) + 1
-    return np.bincount(np.unique(np.asarray(ids) * width + frames) // width, minlength=count)
+    keys = np.sort(np.asarray(ids) * width + frames)
+    return np.bincount(keys[np.flatnonzero(np.diff(keys, prepend=-1))] // width, minlength=count)
 
 
 def _medians(values: FloatArray, groups: IntArray, count: int) -> FloatArray:

@@ -103,16 +103,19 @@ def _labels(scored: Scored) -> Ranking:
     evidence = scored.evidence
     rows = np.arange(len(evidence.inputs.labels))
     groups = label_groups(scored)
-    table = np.array(
-        [
-            pool_probabilities(scored.probabilities[kind], groups)
-            if kind in _POOLED
-            else scored.probabilities[kind]
-            for kind in _LABEL_KINDS
-        ]
-    )
-    costs = np.array([evidence.context.settings.costs.get(kind, 1.0) for kind in _LABEL_KINDS])[:, None]
-    best = (table * costs).argmax(0)
+    table = [
+        pool_probabilities(scored.probabilities[kind], groups)
+        if kind in _POOLED
+        else scored.probabilities[kind]
+        for kind in _LABEL_KINDS
+    ]
+    # Type by type: the likeliest so far, and what comes second to it.
+    best, first, second = np.zeros(len(rows), np.int64), np.full(len(rows), -1.0), np.full(len(rows), -1.0)
+    for number, (kind, probabilities) in enumerate(zip(_LABEL_KINDS, table, strict=True)):
+        weighted = probabilities * evidence.context.settings.costs.get(kind, 1.0)
+        best[weighted > first] = number
+        second = np.maximum(second, np.minimum(first, weighted))
+        first = np.maximum(first, weighted)
     # A fixture that is more likely false than not is decided as a whole, whatever else its boxes suffer from.
     spurious = _LABEL_KINDS.index(IssueType.SPURIOUS)
     best[(groups.ids >= 0) & (table[spurious] >= 0.5)] = spurious
@@ -121,11 +124,10 @@ def _labels(scored: Scored) -> Ranking:
     ids = np.where(pooled, groups.ids, -1)
     sizes = _together(ids, kinds)
     ids = np.where(sizes > 1, ids, -1)
-    ranking = _make(scored, kinds, rows, table[best, rows], ids, sizes)
+    ranking = _make(scored, kinds, rows, np.choose(best, table), ids, sizes)
     # A label that may be wrong in two ways is worth a look sooner; half, since the ways are not independent.
-    weighted = np.sort(table * costs, axis=0)
     # The members of a group stay together: they keep the severity of the group.
-    raised = np.where(ids < 0, 1 - _SECOND * weighted[-2], 1.0)
+    raised = np.where(ids < 0, 1 - _SECOND * second, 1.0)
     severities = 1 - (1 - ranking.severities) * raised
     return replace(ranking, severities=severities).where(evidence.inputs.labels.judged)
 

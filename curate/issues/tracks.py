@@ -126,16 +126,18 @@ def _link_step(
     if not len(a_rows) or not len(b_rows):
         return np.full(len(order), -1, np.int64)
     half = np.concatenate([velocity, velocity], 1) * (steps / 2)
-    ahead, behind = shapes((boxes + half)[a_rows]), shapes((boxes - half)[b_rows])
+    ahead, behind = (
+        shapes(moved.take(rows, axis=0)) for moved, rows in ((boxes + half, a_rows), (boxes - half, b_rows))
+    )
     away = _reach(_GATE) * ahead[4]
     limits = float(np.min(behind[0])), float(np.max(behind[0]))
     (keys,) = spread_keys(order[b_rows], (behind[0],), *limits)
     low, high = spread_keys(order[a_rows] + steps, (ahead[0] - away, ahead[0] + away), *limits)
     found = []
     for a, b in iter_windows(keys, low - 0.1, high + 0.1):
-        near = np.flatnonzero(np.abs(ahead[1][a] - behind[1][b]) <= away[a])
-        a, b = a[near], b[near]
-        likeness = affinity(ahead[:, a], behind[:, b])
+        near = np.flatnonzero(np.abs(ahead[1].take(a) - behind[1].take(b)) <= away.take(a))
+        a, b = a.take(near), b.take(near)
+        likeness = affinity(ahead.take(a, axis=1), behind.take(b, axis=1))
         like = likeness >= _GATE
         found.append((a.compress(like), b.compress(like), likeness.compress(like)))
     if not found:

@@ -57,10 +57,11 @@ def typical_foreground(foreground: FloatArray, classes: IntArray, still: BoolArr
     known = np.isfinite(foreground) & ~still
     overall = float(np.quantile(foreground[known], 0.75)) if known.sum() >= _ENOUGH else 0.5
     usual = np.full(len(foreground), max(overall, 0.15))
-    for klass in np.unique(classes):
-        rows = (classes == klass) & known
+    for klass in np.flatnonzero(np.bincount(classes)):
+        own = classes == klass
+        rows = own & known
         if rows.sum() >= _ENOUGH:
-            usual[classes == klass] = max(float(np.quantile(foreground[rows], 0.75)), 0.15)
+            usual[own] = max(float(np.quantile(foreground[rows], 0.75)), 0.15)
     return usual
 
 
