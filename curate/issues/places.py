@@ -19,6 +19,7 @@ _SIZE = 0.35
 _FIRST = 4096
 # A window spans at most about twice so many bands of the picture.
 _BANDS = 64
+_FEW = 32_768
 _BITS = 62
 
 
@@ -112,13 +113,15 @@ def _near(
     """Pairs of one of the first `count` boxes and another box of its class with IoU >= `iou`, in chunks.
 
     For an IoU of t the sides differ by at most 1 : t, and centres are apart by at most (1 - t) / (1 + t) of the mean
-    side. Boxes are sorted by class, by bands of the picture about half as high as that, and along x within a band.
+    side. Boxes are sorted by class, by bands of the picture, and along x within a band.
     """
     x1, y1, x2, y2 = boxes.T
     x, y, share = (x1 + x2) / 2, (y1 + y2) / 2, (1 - iou) / (1 + iou) / 2 + 1e-6
     away_x, away_y = (share * np.maximum(high - low, 0) for low, high in ((x1, x2), (y1, y2)))
     wide, reach = (away[:count] + np.minimum(away[:count] / iou, away.max()) for away in (away_x, away_y))
-    band = max(float(np.median(reach)) / 2, float(reach.max()) / _BANDS, 1e-6)
+    # Narrow bands let in less that is not near; few boxes are looked up sooner in fewer, wider ones.
+    part = 0.5 if len(boxes) > _FEW else 2.0
+    band = max(float(np.median(reach)) * part, float(reach.max()) / _BANDS, 1e-6)
     rows = np.floor(y / band)
     base, bands = rows.min(), rows.max() - rows.min() + 1
     limits = float(x.min()), float(x.max())
@@ -130,11 +133,13 @@ def _near(
     at = np.arange(len(query)) - np.repeat(np.cumsum(spans) - spans, spans) + first[query]
     ends = x[query] - wide[query] - 0.1, x[query] + wide[query] + 0.1
     low, high = spread_keys(classes[query] * bands + at - base, ends, *limits)
-    near_y, near_away = y[query], away_y[query]
-    far_y, far_away = y[order], away_y[order]
+    along = np.argsort(low)
+    low, high, query = low.take(along) - 0.1, high.take(along) + 0.1, query.take(along)
+    near_y, near_away = y.take(query), away_y.take(query)
+    far_y, far_away = y.take(order), away_y.take(order)
     sides = np.ascontiguousarray(boxes.T)
     area = box_area(boxes)
-    for window, there in iter_sorted_windows(keys[order], low - 0.1, high + 0.1):
+    for window, there in iter_sorted_windows(keys.take(order), low, high):
         apart = np.abs(near_y.take(window) - far_y.take(there))
         keep = np.flatnonzero(apart <= near_away.take(window) + far_away.take(there))
         a, b = query.take(window.take(keep)), order.take(there.take(keep))
