@@ -6,14 +6,14 @@ import json
 import os
 import random
 import shutil
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from curate.bench.faults_report import FaultBench, summary
+from curate.bench.faults_disk import fill_disk, keep, room, small_disk
+from curate.bench.faults_report import FaultBench, compare_decisions, summary
 from curate.bench.faults_steps import (
     STEPS,
     Ended,
@@ -21,16 +21,15 @@ from curate.bench.faults_steps import (
     answer,
     corrupt,
     cut_connections,
-    fill_disk,
     in_child,
     review_until_told,
-    room,
-    small_disk,
+    sent_by,
     spawned,
     step_command,
     told_by,
 )
 from curate.errors import DataError
+from curate.store.serialize import decision_to_dict
 from curate.synth import SceneConfig, render_scene
 from curate.workflows.backup import backup, restore
 from curate.workflows.coverage import mark_covered
@@ -54,6 +53,8 @@ evaluation: {resamples: 100}
 _WEIGHTS = {"ingest": 5, "review": 8, "version": 4, "scan": 2, "training": 2}
 _DECISIONS = 40
 _DISK_MB = 512
+_DISK_MB_A_ROUND = 4  # Each training leaves 15 MB.
+_ROUNDS = "rounds.txt"
 _DAYS = 86_400.0
 
 
@@ -90,7 +91,7 @@ def bench_faults(
     folder.mkdir(parents=True, exist_ok=True)
     rounds = _Rounds(folder, seed, postgres, command)
     with ExitStack() as stack:
-        rounds.has_disk = stack.enter_context(small_disk(rounds.disk, _DISK_MB))
+        rounds.has_disk = stack.enter_context(small_disk(rounds.disk, _DISK_MB + _DISK_MB_A_ROUND * faults))
         rounds.load()
         while len(rounds.ledger) < faults and not ends():
             number = len(rounds.ledger)
@@ -117,7 +118,7 @@ class _Rounds:
         self._file = folder / "ledger.jsonl"
         lines = self._file.read_text().splitlines() if self._file.exists() else []
         self.ledger: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        self.told = folder / "acknowledged"
+        self.desk = folder / "reviewers"
 
     def load(self) -> None:
         """Bring the project of the last run back, or make a new one."""
@@ -125,16 +126,32 @@ class _Rounds:
             os.environ["CROSSGUARD_DB"] = self.postgres
         kept = self.folder / "kept"
         if kept.exists() and not self.root.exists():
-            shutil.copytree(kept, self.root)
+            shutil.copytree(kept / "site", self.root)
+            self._forget_after(int((kept / "site" / _ROUNDS).read_text()))
         if not self.root.exists():
             self._child(self._make)
 
+    def _forget_after(self, rounds: int) -> None:
+        """Rounds that the small disk took with it, when the suite itself was killed."""
+        if rounds == len(self.ledger):
+            return
+        if self.postgres:
+            raise DataError(
+                "the suite was killed, and the database went on without the files",
+                file=self.folder,
+                hint="begin again with an empty folder and an empty database",
+            )
+        self.ledger = self.ledger[:rounds]
+        self._file.write_text("".join(json.dumps(entry) + "\n" for entry in self.ledger))
+        for path in self.desk.glob("*.*"):
+            if int(path.stem) >= rounds:
+                path.unlink()
+
     def save(self) -> None:
         """Keep the project beside the small disk, which is gone afterwards."""
-        kept = self.folder / "kept"
         if self.has_disk:
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(self.root, kept)
+            (self.root / _ROUNDS).write_text(str(len(self.ledger)))
+            keep(self.disk, self.folder / "kept")
 
     def note(self, entry: dict[str, Any]) -> None:
         """Add a round to the ledger."""
@@ -198,7 +215,7 @@ class _Rounds:
 
     def _work(self, step: str, number: int, seed: int) -> Callable[[], int]:
         if step == "review":
-            return review_until_told(self.root, self.told, number, seed, _DECISIONS)
+            return review_until_told(self.root, self.desk, number, seed, _DECISIONS)
         arguments: list[str] = []
 
         def prepare() -> int:
@@ -350,19 +367,12 @@ class _Rounds:
     def _state(self) -> dict[str, Any]:
         """As after a restart: is the project sound, and is every acknowledged decision there, once?"""
         found = self._findings()
-        told = told_by(self.told)
+        told = set(told_by(self.desk))
+        sent = {decision.id: decision_to_dict(decision) for decision in sent_by(self.desk)}
 
-        def count() -> int:
-            project = Project.open(self.root)
-            stored: Counter[str] = Counter()
-            after: int | None = None
-            with project.store as store:
-                while page := store.decisions(limit=1000, after=after, oldest_first=True):
-                    stored.update(record.decision.id for record in page)
-                    after = page[-1].sequence
-            lost = sorted(set(told) - set(stored))
-            doubled = sorted(key for key, number in (stored + Counter()).items() if number > 1)
-            return answer({"lost": lost, "doubled": doubled, "stored": sum(stored.values())})
+        def look() -> int:
+            with Project.open(self.root).store as store:
+                return answer(compare_decisions(store, told, sent))
 
-        state = json.loads(self._child(count).output)
-        return {"findings": found, "acknowledged": len(set(told)), **state}
+        state = json.loads(self._child(look).output)
+        return {"findings": found, "acknowledged": len(told), **state}

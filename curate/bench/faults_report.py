@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from curate.bench.faults_steps import STEPS
+import sqlalchemy as sa
 
-__all__ = ["FaultBench", "summary"]
+from curate.bench.faults_steps import STEPS
+from curate.store import Store, schema
+from curate.store.serialize import decision_to_dict
+
+__all__ = ["FaultBench", "compare_decisions", "summary"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,8 @@ class FaultBench:
         counts: "step/fault" -> rounds.
         struck: Rounds in which the fault hit while the step was at work.
         acknowledged: Decisions that were said to be saved.
-        lost: Of them not in the database.
-        doubled: Of them there more than once.
+        lost: Of them not in the database as they were sent, or without all of their label revisions.
+        doubled: Decisions there with more revisions than they have, or that nobody sent.
         broken: Rounds after which `curate db check` was not clean.
         unclear: Rounds in which a command ended with a traceback.
         stuck: Rounds after which the same command did not go on.
@@ -74,3 +78,38 @@ def summary(ledger: Sequence[Mapping[str, Any]]) -> FaultBench:
         unnoticed=sum(entry.get("noticed") is False for entry in ledger),
         markdown="\n".join(lines),
     )
+
+
+def compare_decisions(
+    store: Store, told: Set[str], sent: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[str] | int]:
+    """What the database says about the decisions of the outboxes.
+
+    Args:
+        store: The store.
+        told: Ids of the acknowledged ones.
+        sent: Id -> decision as it was sent.
+
+    Returns:
+        "lost" and "doubled", see `FaultBench`; "stored", a number.
+    """
+    column = schema.annotation_revisions.c.decision_id
+    query = sa.select(column, sa.func.count()).where(column.is_not(None)).group_by(column)
+    with store.begin() as connection:
+        written = {str(decision_id): int(number) for decision_id, number in connection.execute(query)}
+        stored: set[str] = set()
+        lost, doubled = [], []
+        after: int | None = None
+        while page := store.decisions(limit=1000, after=after, oldest_first=True):
+            for record in page:
+                name, number = record.decision.id, len(record.effects.labels)
+                stored.add(name)
+                # The store adds the time, and which decision an undo undoes.
+                is_now = decision_to_dict(record.decision)
+                same = all(is_now.get(key) == value for key, value in sent.get(name, {}).items())
+                if name in told and (written.get(name, 0) < number or not same):
+                    lost.append(name)
+                if written.get(name, 0) > number or name not in sent:
+                    doubled.append(name)
+            after = page[-1].sequence
+    return {"lost": sorted({*lost, *(told - stored)}), "doubled": sorted(doubled), "stored": len(stored)}

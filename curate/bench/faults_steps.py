@@ -7,9 +7,7 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -23,14 +21,24 @@ from PIL import Image
 from curate.annotations import Decision, DecisionKind, IssueState
 from curate.errors import ConflictError, CurateError, NotFoundError
 from curate.review import decide
+from curate.store.serialize import decision_from_dict, decision_to_dict
 from curate.workflows.project import Project
 
-__all__ = ["FAULTS", "STEPS", "Ended", "Fault", "fill_disk", "in_child", "review_until_told", "step_command"]
+__all__ = [
+    "FAULTS",
+    "STEPS",
+    "Ended",
+    "Fault",
+    "in_child",
+    "review_until_told",
+    "sent_by",
+    "step_command",
+    "told_by",
+]
 
 STEPS = ("ingest", "review", "version", "scan", "training")
 FAULTS = ("kill", "disk_full", "file_limit", "cut", "corrupt", "clock")
 _SECONDS = 180.0
-_ROOM = 400_000
 _FAULT_OF_OURS = 70
 
 
@@ -187,29 +195,78 @@ def _newest_version(root: Path) -> str:
         return store.versions()[-1].id
 
 
-def review_until_told(root: Path, told: Path, number: int, seed: int, decisions: int) -> Callable[[], int]:
-    """A reviewer at work: each decision is saved, then said in the file `told`; what is said is acknowledged."""
+def review_until_told(root: Path, desk: Path, number: int, seed: int, decisions: int) -> Callable[[], int]:
+    """A reviewer at work, with an outbox as a browser has one.
+
+    Each decision is written into the outbox, saved, then told: from there on it is acknowledged. A reviewer who begins
+    again delivers the last one of the outbox once more, as it is, whether it was saved or not.
+
+    Args:
+        root: Of the project.
+        desk: Folder for what was sent and what was told, two files a round, as small as the limits on files need.
+        number: Of the round: names the browser and its decisions.
+        seed: For what is decided.
+        decisions: The outbox ends with this number.
+    """
 
     def work() -> int:
         chance = random.Random(seed)
         project = Project.open(root)
-        handle = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        desk.mkdir(exist_ok=True)
+        waiting = _sent(desk / f"{number}.sent")[-1:]
+        first = int(waiting[0].id.partition("-")[2]) if waiting else 1
         try:
-            with project.store as store:
-                client = f"tab-{number}"
-                for count in range(store.ack(client) + 1, decisions + 1):
-                    decision = _some_decision(project, chance, f"{number}-{count}")
+            with (
+                project.store as store,
+                _appending(desk / f"{number}.sent") as send,
+                _appending(desk / f"{number}.told") as tell,
+            ):
+                for count in range(first, decisions + 1):
+                    if waiting:
+                        decision = waiting.pop()
+                    else:
+                        decision = _some_decision(project, chance, f"{number}-{count}")
+                        send(json.dumps(decision_to_dict(decision)))
                     try:
-                        decide(store, decision, client_id=client, sequence=count)
+                        decide(store, decision, client_id=f"tab-{number}", sequence=count)
                     except (ConflictError, NotFoundError):
                         continue  # Nothing to undo, or the label is gone: refused, and said to be.
-                    os.write(handle, f"{decision.id}\n".encode())
+                    tell(decision.id)
         except CurateError as error:
             sys.stdout.write(f"error: {error}\n")
             return 1
         return 0
 
     return work
+
+
+@contextlib.contextmanager
+def _appending(path: Path) -> Iterator[Callable[[str], object]]:
+    """Writes lines at the end of a file, each in one piece."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        yield lambda line: os.write(handle, f"{line}\n".encode())
+    finally:
+        os.close(handle)
+
+
+def _lines(path: Path) -> list[str]:
+    """Half a line at the end was never written."""
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def _sent(path: Path) -> list[Decision]:
+    return [decision_from_dict(json.loads(line), path.name) for line in _lines(path)]
+
+
+def sent_by(desk: Path) -> list[Decision]:
+    """All decisions that reviewers sent."""
+    return [decision for path in sorted(desk.glob("*.sent")) for decision in _sent(path)]
+
+
+def told_by(desk: Path) -> list[str]:
+    """Ids of the decisions that were acknowledged."""
+    return [line for path in sorted(desk.glob("*.told")) for line in _lines(path)]
 
 
 def _some_decision(project: Project, chance: random.Random, name: str) -> Decision:
@@ -231,32 +288,6 @@ def _some_decision(project: Project, chance: random.Random, name: str) -> Decisi
     if kind == "add" and chance.random() < 0.3:
         return Decision(name, DecisionKind.ADD, "ann", frame_id=label.frame_id, label="person", bbox_xyxy=box)
     return Decision(name, DecisionKind.EDIT, "ann", annotation_id=label.id, bbox_xyxy=box)
-
-
-@contextlib.contextmanager
-def fill_disk(folder: Path, room: int) -> Iterator[None]:
-    """Leave only so many bytes free on the file system of a folder."""
-    filler = folder / "filler"
-    free = shutil.disk_usage(folder).free
-    with filler.open("wb") as file, contextlib.suppress(OSError):
-        os.posix_fallocate(file.fileno(), 0, max(0, free - room))
-    try:
-        yield
-    finally:
-        filler.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
-    """A file system of its own at `folder`, where this user may mount one; else False, and the folder as it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    done = subprocess.run(["mount", *options], capture_output=True, check=False)
-    try:
-        yield done.returncode == 0
-    finally:
-        if done.returncode == 0:
-            subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
 
 
 def corrupt(path: Path, chance: random.Random) -> str:
@@ -286,18 +317,6 @@ def cut_connections(url: str) -> None:
     with engine.connect() as connection:
         connection.execute(sa.text(statement))
     engine.dispose()
-
-
-def told_by(path: Path) -> list[str]:
-    """Ids in a file of acknowledgements; half a line at the end was never said."""
-    if not path.exists():
-        return []
-    return [line for line in path.read_text().split("\n")[:-1] if line]
-
-
-def room(chance: random.Random) -> int:
-    """Bytes left on a disk that is nearly full."""
-    return int(chance.uniform(0, 1) ** 2 * _ROOM)
 
 
 def answer(value: Any) -> int:
