@@ -131,8 +131,7 @@ def _be_child(work: Callable[[], int], output: Path, fault: Fault) -> None:
         os.dup2(handle, 2)
         if fault.kind == "file_limit":
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            limit = int(fault.amount)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            _limit_files(int(fault.amount))
         if fault.kind == "clock":
             _jump_clock(fault)
         code = work()
@@ -143,6 +142,13 @@ def _be_child(work: Callable[[], int], output: Path, fault: Fault) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _limit_files(limit: int) -> int:
+    """Let files grow to so many bytes; the limit before."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    return before
 
 
 def _jump_clock(fault: Fault) -> None:
@@ -242,10 +248,16 @@ def review_until_told(root: Path, desk: Path, number: int, seed: int, decisions:
 
 @contextlib.contextmanager
 def _appending(path: Path) -> Iterator[Callable[[str], object]]:
-    """Writes lines at the end of a file, each in one piece."""
+    """Writes lines at the end of a file, each in one piece; a browser's outbox knows nothing of the server's limits."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def write(line: str) -> None:
+        limit = _limit_files(resource.RLIM_INFINITY)
+        os.write(handle, f"{line}\n".encode())
+        _limit_files(limit)
+
     try:
-        yield lambda line: os.write(handle, f"{line}\n".encode())
+        yield write
     finally:
         os.close(handle)
 

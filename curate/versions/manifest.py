@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from curate.versions.packed import PackedRevisions
 __all__ = [
     "Manifest",
     "file_pieces",
-    "manifest_from_json",
+    "manifest_from_pieces",
     "manifest_pieces",
     "manifest_to_json",
     "write_manifest",
@@ -25,6 +25,8 @@ __all__ = [
 
 _FORMAT = 1
 _CHUNK = 10_000
+_START = '{"annotations":{'
+_END = '},"classes":'
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -59,7 +61,7 @@ class Manifest:
 
 def manifest_pieces(manifest: Manifest) -> Iterator[str]:
     """Canonical JSON (sorted keys, no spaces) in pieces: "annotations" is the first key, and by far the longest."""
-    yield '{"annotations":{'
+    yield _START
     packed = manifest.annotations
     pairs = packed.pairs() if isinstance(packed, PackedRevisions) else iter(sorted(packed.items()))
     separator = ""
@@ -82,14 +84,17 @@ def manifest_to_json(manifest: Manifest) -> str:
     return "".join(manifest_pieces(manifest))
 
 
-def manifest_from_json(text: str, *, item: str = "manifest") -> Manifest:
-    """The manifest of its JSON.
+def manifest_from_pieces(pieces: Iterable[str], *, item: str = "manifest") -> Manifest:
+    """The manifest of its canonical JSON, in pieces of any length, read as they come.
 
     Raises:
         FormatError: Not such a manifest, or one of a later format.
     """
+    source = iter(pieces)
+    tail: list[str] = []
     try:
-        value: Any = json.loads(text)
+        annotations = PackedRevisions(_entries(source, tail))
+        value: Any = json.loads("".join(chain(tail, source)))
         if value["format"] != _FORMAT:
             raise FormatError(f"expected manifest format {_FORMAT}, got {value['format']!r}", item=item)
         return Manifest(
@@ -97,16 +102,42 @@ def manifest_from_json(text: str, *, item: str = "manifest") -> Manifest:
             classes=tuple(str(name) for name in value["classes"]),
             policy_hash=str(value["policy_hash"]),
             splits={str(frame_id): str(split) for frame_id, split in value["frames"].items()},
-            annotations=_packed(value.pop("annotations")),
+            annotations=annotations,
             labels_hash=str(value["labels_hash"]),
         )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError("not the manifest of a dataset version", item=item) from error
 
 
-def _packed(value: dict[str, Any]) -> PackedRevisions:
-    pairs = sorted(value.items())
-    return PackedRevisions((label_id, int(number)) for label_id, number in pairs)
+def _entries(source: Iterator[str], tail: list[str]) -> Iterator[tuple[str, int]]:
+    """Label ids and revisions of "annotations"; then what follows them, as an object of its own, is in `tail`.
+
+    A quote inside a JSON string is escaped, and one that ends a key has a colon after it. So `,"` with anything else
+    behind is where an entry ends, and `},"classes"` is where all of them do, whatever the ids are.
+    """
+    text = ""
+    while len(text) < len(_START):
+        text += next(source, "\0")
+    if not text.startswith(_START):
+        raise ValueError("it does not begin with the annotations")
+    text = text[len(_START) :]
+    while (end := text.find(_END)) < 0:
+        cut = text.rfind(',"')
+        while cut >= 0 and (text[cut + 2 : cut + 3] in ("", ":") or text[cut - 1 : cut] == "}"):
+            cut = text.rfind(',"', 0, cut)
+        if cut >= 0:
+            yield from _numbered(text[:cut])
+            text = text[cut + 1 :]
+        more = next(source, None)
+        if more is None:
+            raise ValueError("it ends among the annotations")
+        text += more
+    yield from _numbered(text[:end])
+    tail.append("{" + text[end + 2 :])
+
+
+def _numbered(entries: str) -> Iterator[tuple[str, int]]:
+    return ((key, int(number)) for key, number in json.loads("{" + entries + "}").items())
 
 
 def write_manifest(folder: Path, name: str, head: Mapping[str, Any], manifest: Manifest) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import time
 from collections import Counter
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from curate.annotations import Annotation
-from curate.errors import DataError, StoreError
+from curate.errors import DataError, FormatError, StoreError
 from curate.store import Store, VersionRecord, pack_text
 from curate.versions.manifest import (
     Manifest,
     file_pieces,
-    manifest_from_json,
+    manifest_from_pieces,
     manifest_pieces,
     write_manifest,
 )
@@ -248,10 +249,27 @@ def get_version(store: Store, version_id: str) -> Version:
         StoreError: The manifest does not match its hash.
     """
     record = store.version(version_id)
-    text = store.version_manifest(record.id)
-    if hashlib.sha256(text.encode()).hexdigest() != record.content_hash:
-        raise StoreError("the manifest was changed after the version was made", item=f"version {record.id}")
-    return _version(record, manifest_from_json(text, item=f"version {record.id}"))
+    content = hashlib.sha256()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def pieces() -> Iterator[str]:
+        for part in store.version_manifest_parts(record.id):
+            content.update(part)
+            yield decoder.decode(part)
+
+    rest, manifest, broken = pieces(), None, None
+    try:
+        manifest = manifest_from_pieces(rest, item=f"version {record.id}")
+    except FormatError as error:
+        broken = error
+    for _ in rest:  # Whether it is what was written comes before what is wrong with it.
+        pass
+    if content.hexdigest() != record.content_hash:
+        item = f"version {record.id}"
+        raise StoreError("the manifest was changed after the version was made", item=item) from broken
+    if manifest is None:
+        raise broken or AssertionError
+    return _version(record, manifest)
 
 
 def load_version_annotations(store: Store, version: Version, split: str | None = None) -> list[Annotation]:

@@ -1,8 +1,11 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curate.annotations import Decision, DecisionKind, replace
 from curate.errors import DataError, FormatError, NotFoundError, ProjectError, StoreError
@@ -16,7 +19,7 @@ from curate.versions import (
     list_versions,
     load_version_annotations,
 )
-from curate.versions.manifest import manifest_from_json
+from curate.versions.manifest import Manifest, manifest_from_pieces, manifest_pieces, manifest_to_json
 
 
 @pytest.fixture
@@ -143,7 +146,8 @@ def test_the_manifest_file(store, create, tmp_path):
     version = create(folder=folder, note="erste")
     value = json.loads((folder / f"{version.id}.json").read_text(encoding="utf-8"))
     assert (value["id"], value["note"], value["created_at"]) == (version.id, "erste", version.created_at)
-    assert manifest_from_json(json.dumps(value["manifest"])) == version.manifest
+    inner = json.dumps(value["manifest"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert manifest_from_pieces([inner]) == version.manifest
     text = (folder / f"{version.id}.json").read_bytes()
     create(folder=folder, note="again")
     assert (folder / f"{version.id}.json").read_bytes() == text
@@ -219,10 +223,44 @@ def test_edits_go_on_while_a_version_is_read(store, make_label):
     assert store.has_annotation("z")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "source": "x"}'])
-def test_broken_manifests(text):
+IDS = st.text(
+    st.sampled_from('a1":,{}\\\n\u00e4\U0001f697') | st.characters(exclude_categories=["Cs"]), max_size=8
+)
+
+
+@given(
+    ids=st.dictionaries(IDS, st.integers(0, 99), max_size=30),
+    at=st.lists(st.integers(0, 400), max_size=12),
+    source=IDS,
+)
+def test_a_manifest_is_read_in_pieces_of_any_length(ids, at, source):
+    """Whatever the ids look like: also like the separators between them."""
+    whole = Manifest(source, ("car", "},"), "", {"f": "train"}, ids, "h")
+    text = manifest_to_json(whole)
+    cuts = [0, *sorted(min(cut, len(text)) for cut in at), len(text)]
+    read = manifest_from_pieces(text[a:b] for a, b in pairwise(cuts))
+    assert read == whole
+    assert "".join(manifest_pieces(read)) == text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: "{}",
+        lambda text: text[:-1],
+        lambda text: text[:30],
+        lambda text: text.replace('"format":1', '"format":2'),
+        lambda text: text.replace('"format":1,', ""),
+        lambda text: text.replace('"a":0', '"a":"x"'),
+        lambda text: text.replace('},"classes"', '},"kinds"'),
+    ],
+)
+def test_broken_manifests(create, change):
+    text = manifest_to_json(create().manifest)
     with pytest.raises(FormatError):
-        manifest_from_json(text)
+        manifest_from_pieces([change(text)])
 
 
 def test_versions_never_change(create):
