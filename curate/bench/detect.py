@@ -2,69 +2,57 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from torchvision.models.detection import FCOS
 
-from curate.assist import COCO_DETECTOR, EMBEDDER, weights_path
-from curate.bench.detect_peer import PEER, FcosDetector, FcosLearner, new_fcos
+from curate.bench.detect_jobs import SWITCHES, Tell, Trained, generic, train_ours, train_peer
+from curate.bench.detect_peer import ANCHORS, PEER
+from curate.bench.kept import Kept
 from curate.bench.train_data import TrainData
-from curate.detectors import GenericDetector, SiteDetector, TrainConfig, train_detector
-from curate.detectors.classes import map_classes
-from curate.detectors.frames import FrameCache
-from curate.detectors.inference import choose_device
-from curate.detectors.model import SiteNetwork
-from curate.detectors.nanodet import NanoDet
-from curate.detectors.trainer import Trainer
 from curate.errors import ConfigError
 from curate.evaluation import headline
-from curate.tables import Detections
-from curate.types import ImageArray
-from curate.workflows.measure import StepMeter
 from curate.workflows.progress import SubReporter
-from curate.workflows.scene import background_plate
+from curate.workflows.speed import time_side_by_side
 from curate.workflows.train import train_config
 
 __all__ = ["ABLATIONS", "OURS", "bench_detect", "detect_markdown"]
 
 OURS = "ours"
-ABLATIONS = ("background", "paste", "scratch", "mirror")
-"""What can be switched: difference channels, pasted objects, random instead of COCO weights, no averaging."""
-_PACE_STEPS = 6
-_WARM_UP = 3
-_FEWEST_STEPS = 20
-
-Predict = Callable[[Sequence[ImageArray]], list[Detections]]
+ABLATIONS = (*SWITCHES, "anchors")
+"""What can be switched: see `SWITCHES`; "anchors" is a detector with anchors, its own ones and the site's."""
+_NAMES = {
+    "background": "with background channels",
+    "paste": "with pasted objects",
+    "scratch": "without pretrained weights",
+    "mirror": "mirrored and zoomed",
+}
+_TRAINING = 0.95
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """A detector and what its training took."""
+class _Job:
+    """A row to come: its name, its budget (None for none), the training behind it."""
 
-    predict: Predict
-    seconds: float
-    steps: int
-    peak_mb: float
-    with_masks: Predict | None = None
+    model: str
+    minutes: float | None
+    work: Callable[[Tell], Trained]
 
 
 def bench_detect(
-    data: TrainData, *, minutes: Sequence[float], ablations: Sequence[str], reporter: SubReporter
+    data: TrainData, kept: Kept, *, minutes: Sequence[float], ablations: Sequence[str], reporter: SubReporter
 ) -> list[dict[str, Any]]:
     """Rows: the generic detector, torchvision's fine-tuned, ours, at each budget; ablations at the smallest.
 
     A budget is minutes of training on this machine as it is: the pace is measured over a few steps, then the number
-    of steps that fits is trained from the start.
+    of steps that fits is trained from the start. All detectors are timed side by side in the end, frame by frame.
 
     Args:
         data: Labels and gold.
+        kept: Trainings that are there already, and where new ones go.
         minutes: Budgets.
         ablations: Of `ABLATIONS`.
         reporter: Told how far it is.
@@ -77,137 +65,63 @@ def bench_detect(
         raise ConfigError(
             f"ablations are of {ABLATIONS}, budgets at least one; got {sorted(unknown)}, {minutes}"
         )
-    config = train_config(data.project)
-    jobs: list[tuple[str, float | None, Callable[[], _Trained]]] = [
-        ("generic", None, lambda: _generic(data, config))
-    ]
-    for spent in minutes:
-        jobs.append((OURS, spent, _bound(_ours, data, config, spent, None)))
-        jobs.append((PEER, spent, _bound(_peer, data, config, spent)))
-    for name in ablations:
-        least = min(minutes)
-        jobs.append((f"{OURS}, {_NAMES[name]}", least, _bound(_ours, data, config, least, name)))
-    rows = []
-    for at, (model, budget, job) in enumerate(jobs):
-        told = "" if budget is None else f", {budget:g} min"
-        reporter.update(at / len(jobs), f"{model}{told} ({at + 1} of {len(jobs)})")
-        rows.append(_row(data, model, budget, job()))
-    return rows
-
-
-_NAMES = {
-    "background": "with background channels",
-    "paste": "with pasted objects",
-    "scratch": "without pretrained weights",
-    "mirror": "mirrored and zoomed",
-}
-
-
-def _bound(job: Callable[..., _Trained], *arguments: Any) -> Callable[[], _Trained]:
-    return lambda: job(*arguments)
-
-
-def _row(data: TrainData, model: str, budget: float | None, trained: _Trained) -> dict[str, Any]:
-    images = [data.project.frame_image(frame) for frame in data.gold.frames]
-    for image in images[:_WARM_UP]:
-        trained.predict([image])
-    found, times = [], []
-    for image in images:
-        started = time.perf_counter()
-        found.append(trained.predict([image])[0])
-        times.append(time.perf_counter() - started)
-    if trained.with_masks is not None:
-        # A pass of its own, so that the mask head does not slow the timed frames down.
-        found = [trained.with_masks([image])[0] for image in images]
-    result = data.judge(found, float(np.median(times)) * 1000)
-    row = {"model": model, "minutes": budget, **headline(result, data.label)}
-    if budget is None:
-        del row["minutes"]
-    spent = {"seconds": round(trained.seconds, 1), "steps": trained.steps}
-    return row | spent | {"peak_mb": trained.peak_mb}
-
-
-def _generic(data: TrainData, config: TrainConfig) -> _Trained:
-    meter = StepMeter()
-    with meter.step("generic"):
-        detector = GenericDetector(
-            weights_path(COCO_DETECTOR),
-            data.project.config.classes,
-            input_size=config.input_size,
-            device=config.device,
+    jobs = _jobs(data, kept, minutes, ablations)
+    total = sum(job.minutes or 0.0 for job in jobs)
+    found, spent = [], 0.0
+    for at, job in enumerate(jobs):
+        told = "" if job.minutes is None else f", {job.minutes:g} min"
+        share = (job.minutes or 0.0) / total
+        part = SubReporter(
+            reporter,
+            _TRAINING * spent,
+            _TRAINING * (spent + share),
+            f"{job.model}{told} ({at + 1} of {len(jobs)}): ",
         )
-        detector.predict([data.project.frame_image(data.gold.frames[0])])
-    return _Trained(detector.predict, 0.0, 0, meter.steps["generic"]["peak_mb"])
+        part.update(0.0, "begins")
+        found.append(job.work(part.update))
+        spent += share
+    times = _milliseconds(data, found, SubReporter(reporter, _TRAINING, 1.0))
+    return [_row(data, job, trained, ms) for job, trained, ms in zip(jobs, found, times, strict=True)]
 
 
-def _ours(data: TrainData, config: TrainConfig, minutes: float, ablation: str | None) -> _Trained:
-    if ablation == "background":
-        config = replace(config, background_channels=True)
-    elif ablation == "paste":
-        config = replace(config, paste=2.0)
-    elif ablation == "mirror":
-        config = replace(config, mirror=True)
-    plate = background_plate(data.project).image if config.background_channels else None
-    classes = data.project.config.classes
-    with TemporaryDirectory(prefix="crossguard-bench-") as folder:
-        start = Path(folder) / "start" if ablation == "scratch" else None
-        if start is not None:
-            rows = map_classes(classes)
-            network = SiteNetwork(NanoDet(len(rows.sources)), rows, mask_head=config.mask_head)
-            SiteDetector(network, classes, config, device="cpu").save(start)
-
-        def train(name: str, steps: int) -> SiteDetector:
-            return train_detector(
-                data.samples,
-                classes,
-                replace(config, steps=steps, checkpoint_every=10**6),
-                weights_path(COCO_DETECTOR),
-                Path(folder) / name,
-                plate=plate,
-                start=start,
-            )
-
-        started = time.perf_counter()
-        train("pace", _PACE_STEPS)
-        steps = _fitting(minutes, (time.perf_counter() - started) / _PACE_STEPS)
-        meter = StepMeter()
-        with meter.step("train"):
-            detector = train("run", steps)
-    spent = meter.steps["train"]
-    with_masks = partial(detector.predict, masks=True) if detector.has_masks else None
-    return _Trained(detector.predict, spent["seconds"], steps, spent["peak_mb"], with_masks)
+def _jobs(data: TrainData, kept: Kept, minutes: Sequence[float], ablations: Sequence[str]) -> list[_Job]:
+    config = train_config(data.project)
+    jobs = [_Job("generic", None, lambda _: generic(data, config))]
+    for spent in minutes:
+        jobs.append(_Job(OURS, spent, partial(train_ours, data, kept, config, spent, None)))
+        jobs.append(_Job(PEER, spent, partial(train_peer, data, kept, config, spent, PEER)))
+    least = min(minutes)
+    for name in ablations:
+        if name == "anchors":
+            jobs += [
+                _Job(peer, least, partial(train_peer, data, kept, config, least, peer)) for peer in ANCHORS
+            ]
+        else:
+            work = partial(train_ours, data, kept, config, least, name)
+            jobs.append(_Job(f"{OURS}, {_NAMES[name]}", least, work))
+    return jobs
 
 
-def _peer(data: TrainData, config: TrainConfig, minutes: float) -> _Trained:
-    classes = data.project.config.classes
-    device = choose_device(config.device)
-    frames = FrameCache(data.samples, replace(config, paste=0.0, background_channels=False), None)
-
-    def trainer(model: FCOS, steps: int) -> Trainer:
-        settings = replace(config, steps=steps, ema=0.0)
-        return Trainer(FcosLearner(model.to(device), settings), frames, settings)
-
-    def model() -> FCOS:
-        return new_fcos(weights_path(EMBEDDER), len(classes), config.seed)
-
-    trial = trainer(model(), _PACE_STEPS)
-    started = time.perf_counter()
-    for _ in range(_PACE_STEPS):
-        trial.advance()
-    steps = _fitting(minutes, (time.perf_counter() - started) / _PACE_STEPS)
-    trained = model()
-    run = trainer(trained, steps)
-    meter = StepMeter()
-    with meter.step("train"):
-        for _ in range(steps):
-            run.advance()
-    detector = FcosDetector(trained, classes, config.input_size, device=config.device)
-    spent = meter.steps["train"]
-    return _Trained(detector.predict, spent["seconds"], steps, spent["peak_mb"])
+def _milliseconds(data: TrainData, found: Sequence[Trained], reporter: SubReporter) -> list[float]:
+    """Median of each over the gold frames, boxes only, one after the other on every frame."""
+    detectors = {str(at): trained.detector for at, trained in enumerate(found)}
+    seconds: dict[str, list[float]] = {name: [] for name in detectors}
+    for number, frame in enumerate(data.gold.frames):
+        taken = time_side_by_side(detectors, data.project.frame_image(frame), number)
+        for name, value in taken.items():
+            seconds[name].append(value)
+        reporter.update((number + 1) / len(data.gold.frames), f"timing frame {number + 1}")
+    return [float(np.median(values)) * 1000 for values in seconds.values()]
 
 
-def _fitting(minutes: float, seconds_a_step: float) -> int:
-    return max(_FEWEST_STEPS, int(minutes * 60 / seconds_a_step))
+def _row(data: TrainData, job: _Job, trained: Trained, ms: float) -> dict[str, Any]:
+    images = (data.project.frame_image(frame) for frame in data.gold.frames)
+    found = [trained.detector.predict([image], masks=trained.has_masks)[0] for image in images]
+    row = {"model": job.model, "minutes": job.minutes, **headline(data.judge(found, ms), data.label)}
+    if job.minutes is None:
+        del row["minutes"]
+    spent = {"seconds": trained.seconds, "steps": trained.steps}
+    return row | spent | {"peak_mb": trained.peak_mb}
 
 
 def detect_markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -19,6 +19,10 @@ SourceOption = Annotated[
     str | None,
     typer.Option(help="Label source to train on; default: the sample's reviewed, or the working source."),
 ]
+CacheOption = Annotated[
+    Path, typer.Option(help="What was trained is kept here, by content; a run that was cut off goes on.")
+]
+_CACHE = Path("bench-cache")
 FileOption = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 
 
@@ -62,21 +66,24 @@ def train(
 def detect(
     minutes: Annotated[str, typer.Option(help="Training budgets.")] = "1,3,5,15",
     ablations: Annotated[
-        str, typer.Option(help="Of background, paste, scratch, mirror; each at the smallest budget.")
+        str, typer.Option(help="Of background, paste, scratch, mirror, anchors; each at the smallest budget.")
     ] = "",
     project: FolderOption = None,
     source: SourceOption = None,
+    cache: CacheOption = _CACHE,
     json_file: FileOption = None,
 ) -> None:
     """Accuracy on gold, milliseconds and memory: the generic detector, torchvision's FCOS fine-tuned, ours."""
     from curate.bench.detect import bench_detect, detect_markdown
+    from curate.bench.kept import Kept
     from curate.bench.train_data import train_data
     from curate.workflows.progress import SubReporter
 
     names = [name.strip() for name in ablations.split(",") if name.strip()]
     budgets = _numbers(minutes, "--minutes")
     with train_data(project, source) as data, progress_bar() as reporter:
-        rows = bench_detect(data, minutes=budgets, ablations=names, reporter=SubReporter(reporter, 0.0, 1.0))
+        whole = SubReporter(reporter, 0.0, 1.0)
+        rows = bench_detect(data, Kept(cache), minutes=budgets, ablations=names, reporter=whole)
     _tell(detect_markdown(rows), {"rows": rows, "label": data.label}, json_file)
 
 
@@ -87,9 +94,11 @@ def null(
     steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 40,
     project: FolderOption = None,
     source: SourceOption = None,
+    cache: CacheOption = _CACHE,
     json_file: FileOption = None,
 ) -> None:
     """False claims of comparisons between detectors that differ by their training seed only."""
+    from curate.bench.kept import Kept
     from curate.bench.null import bench_null, null_markdown
     from curate.bench.train_data import train_data
     from curate.workflows.progress import SubReporter
@@ -97,6 +106,7 @@ def null(
     with train_data(project, source) as data, progress_bar() as reporter:
         figures = bench_null(
             data,
+            Kept(cache),
             comparisons=comparisons,
             seeds=seeds,
             pool=pool,

@@ -14,9 +14,12 @@ import torch
 from typer.testing import CliRunner
 
 from curate.assist import EMBEDDER, weights_path
+from curate.bench import detect
+from curate.bench import detect_jobs as jobs
 from curate.bench.detect import bench_detect
 from curate.bench.detect_backbone import Lite0
-from curate.bench.detect_peer import FcosDetector, FcosLearner, new_fcos
+from curate.bench.detect_peer import ANCHORS, PEER, PeerDetector, PeerLearner, new_peer, site_anchors
+from curate.bench.kept import Kept
 from curate.bench.null import bench_null
 from curate.bench.train_data import TrainData, train_data
 from curate.cli.main import app
@@ -24,7 +27,8 @@ from curate.detectors import TrainConfig
 from curate.detectors.frames import FrameCache
 from curate.detectors.trainer import Trainer
 from curate.errors import ConfigError
-from curate.workflows.progress import Quiet, SubReporter
+from curate.workflows.progress import Cancelled, Quiet, SubReporter
+from curate.workflows.train import train_config
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,27 +81,51 @@ def test_the_peer_learns_what_it_is_shown(data: TrainData) -> None:
         warmup_steps=3,
         augment=False,
     )
-    model = new_fcos(weights_path(EMBEDDER), len(data.project.config.classes), 0)
-    trainer = Trainer(FcosLearner(model, config), FrameCache(data.samples[:2], config, None), config)
+    classes = data.project.config.classes
+    model = new_peer(PEER, weights_path(EMBEDDER), len(classes), data.samples, config)
+    trainer = Trainer(PeerLearner(model, config), FrameCache(data.samples[:2], config, None), config)
     losses = [trainer.advance().losses["total"] for _ in range(config.steps)]
     assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
-    detector = FcosDetector(model, data.project.config.classes, 160)
+    detector = PeerDetector(model, classes, 160)
     found = detector.predict([data.samples[0].image()])[0]
     assert (np.diff(found.scores) <= 0).all()
     assert set(found.classes.tolist()) <= {0, 1}
 
 
+def test_anchors_have_the_sizes_and_shapes_of_the_labels(data: TrainData) -> None:
+    anchors = site_anchors(data.samples, 160)
+    sizes = [size for level in anchors.sizes for size in level]
+    assert sizes == sorted(sizes)
+    assert len(sizes) == 15
+    height, width = data.samples[0].image().shape[:2]
+    boxes = np.concatenate([sample.boxes for sample in data.samples]) * 160 / max(height, width)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    assert sizes[7] == pytest.approx(np.median(np.sqrt(sides.prod(1))), rel=0.02)
+    assert anchors.aspect_ratios[0][1] == pytest.approx(np.median(sides[:, 1] / sides[:, 0]), rel=0.02)
+    config = TrainConfig(steps=1, batch_size=1, input_size=160, device="cpu")
+    model = new_peer(ANCHORS[1], weights_path(EMBEDDER), 2, data.samples, config)
+    trainer = Trainer(PeerLearner(model, config), FrameCache(data.samples[:1], config, None), config)
+    assert set(trainer.advance().losses) == {"classification", "bbox_regression", "total"}
+
+
 @pytest.mark.slow
-def test_detectors_are_compared_row_by_row(data: TrainData) -> None:
-    rows = bench_detect(data, minutes=[0.001], ablations=["scratch"], reporter=SubReporter(Quiet(), 0, 1))
+def test_detectors_are_compared_row_by_row(
+    data: TrainData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_FEWEST_STEPS", 5)
+    monkeypatch.setattr(jobs, "_PACE_STEPS", 1)
+    kept, reporter = Kept(tmp_path), SubReporter(Quiet(), 0, 1)
+    rows = bench_detect(data, kept, minutes=[1e-6], ablations=["scratch"], reporter=reporter)
     assert [row["model"] for row in rows] == [
         "generic",
         "ours",
-        "torchvision FCOS, EfficientNet-Lite0",
+        PEER,
         "ours, without pretrained weights",
     ]
+    names = [job.model for job in detect._jobs(data, kept, [1, 3], ["anchors", "paste"])]
+    assert names == ["generic", *["ours", PEER] * 2, *ANCHORS, "ours, with pasted objects"]
     assert "minutes" not in rows[0]
-    assert all(row["minutes"] == 0.001 for row in rows[1:])
+    assert all(row["minutes"] == 1e-6 for row in rows[1:])
     for row in rows:
         assert {"box_ap", "box_ap50", "precision_at_30", "fppi", "mask_ap", "ms_per_frame", "peak_mb"} <= set(
             row
@@ -105,8 +133,51 @@ def test_detectors_are_compared_row_by_row(data: TrainData) -> None:
         assert row["ms_per_frame"] > 0
         assert row["peak_mb"] > 50
     assert rows[1]["box_ap50"] > rows[3]["box_ap50"]
+    assert rows[1]["mask_ap"] is not None
     with pytest.raises(ConfigError, match="ablations"):
-        bench_detect(data, minutes=[1], ablations=["magic"], reporter=SubReporter(Quiet(), 0, 1))
+        bench_detect(data, kept, minutes=[1], ablations=["magic"], reporter=reporter)
+
+
+class StopsAfter(Quiet):
+    """Cancels once a training has made so many steps."""
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+        self.told: list[str] = []
+
+    def update(self, fraction: float, message: str) -> None:
+        self.told.append(message)
+
+    def should_stop(self) -> bool:
+        return any(self._step in message for message in self.told)
+
+
+@pytest.mark.slow
+def test_a_bench_that_was_cut_off_goes_on(
+    data: TrainData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a training; what is finished is not trained again, and ends the same."""
+    monkeypatch.setattr(jobs, "_FEWEST_STEPS", 6)
+    monkeypatch.setattr(jobs, "_every", lambda _: 2)
+    config = train_config(data.project)
+    kept = Kept(tmp_path / "cut")
+    for train, name in ((jobs.train_ours, None), (jobs.train_peer, PEER)):
+        stopped = StopsAfter("step 4 of 6")
+        with pytest.raises(Cancelled):
+            train(data, kept, config, 1e-6, name, SubReporter(stopped, 0, 1).update)
+        told = StopsAfter("never")
+        found = train(data, kept, config, 1e-6, name, SubReporter(told, 0, 1).update)
+        # The step at which it was told to stop comes again: it was cancelled before the checkpoint.
+        assert told.told == [f"step {step} of 6" for step in (5, 6)]
+        again = StopsAfter("never")
+        same = train(data, kept, config, 1e-6, name, SubReporter(again, 0, 1).update)
+        assert again.told == []
+        whole = train(data, Kept(tmp_path / "whole"), config, 1e-6, name, lambda *_: None)
+        image = data.samples[0].image()
+        expected = whole.detector.predict([image])[0]
+        for detector in (found.detector, same.detector):
+            np.testing.assert_array_equal(detector.predict([image])[0].scores, expected.scores)
+        assert (found.steps, found.seconds) == (same.steps, same.seconds) == (6, found.seconds)
 
 
 @pytest.mark.slow
@@ -132,10 +203,16 @@ def test_both_loops_are_timed_and_written_down(folder: Path, tmp_path: Path) -> 
     assert [row["frames"] for row in figures["growth"]] == [3, 30]
 
 
-def test_seeds_of_one_recipe_are_compared_with_themselves(data: TrainData) -> None:
-    reporter = SubReporter(Quiet(), 0, 1)
-    figures = bench_null(data, comparisons=2, seeds=1, pool=2, steps=2, reporter=reporter)
+def test_seeds_of_one_recipe_are_compared_with_themselves(data: TrainData, tmp_path: Path) -> None:
+    kept, reporter = Kept(tmp_path), SubReporter(Quiet(), 0, 1)
+    figures = bench_null(data, kept, comparisons=2, seeds=1, pool=2, steps=2, reporter=reporter)
     assert {"box_ap", "box_ap50", "precision"} <= set(figures["claims"]) | {"precision"}
     assert all(0 <= row["claims"] <= row["comparisons"] <= 2 for row in figures["claims"].values())
+    assert figures["headline"] == {"metric": "box_ap50", **figures["claims"]["box_ap50"]}
+    files = sorted(tmp_path.rglob("*.parquet"))
+    assert len(files) == 2
+    times = [file.stat().st_mtime_ns for file in files]
+    assert bench_null(data, kept, comparisons=2, seeds=1, pool=2, steps=2, reporter=reporter) == figures
+    assert [file.stat().st_mtime_ns for file in files] == times
     with pytest.raises(ConfigError, match="pool"):
-        bench_null(data, comparisons=1, seeds=3, pool=4, steps=1, reporter=reporter)
+        bench_null(data, kept, comparisons=1, seeds=3, pool=4, steps=1, reporter=reporter)
