@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.errors import DataError
-from curate.geometry.boxes import box_area
+from curate.issues.doubles import Doubles, find_doubles
 from curate.issues.inputs import FinderInputs, PlaceEvidence
 from curate.issues.pairs import Pairs, best_of, match_one_to_one, overlaps
 from curate.issues.places import recurring
@@ -38,10 +38,7 @@ class Context:
         support: (L,) largest IoU x score over the detections of the frame.
         own_support: (L,) the same over detections of the labelled class.
         other_support: (L,) the same over detections of other classes.
-        partner: (L,) the label of the same class that this one most looks a duplicate of, -1 without.
-        partner_iou: (L,) IoU with it, 0 without.
-        partner_inside: (L,) share of this label inside it, 0 without.
-        worse: (L,) True for the label of such a pair that should go.
+        doubles: The label of the same class that each one most looks a duplicate of.
         links: Labels linked over time.
         majority: (L,) most frequent class of the label's track, -1 for tracks of fewer than three labels.
         expected: (L, 4) box that the track expects, NaN without.
@@ -60,10 +57,7 @@ class Context:
     support: FloatArray
     own_support: FloatArray
     other_support: FloatArray
-    partner: IntArray
-    partner_iou: FloatArray
-    partner_inside: FloatArray
-    worse: BoolArray
+    doubles: Doubles
     links: Links
     majority: IntArray
     expected: FloatArray
@@ -117,12 +111,12 @@ def build_context(inputs: FinderInputs, classes: Sequence[str], settings: Finder
     usual = typical_foreground(
         np.full(len(labels), np.nan) if foreground is None else foreground, labels.classes, still
     )
-    partner, partner_iou, partner_inside, worse = _duplicates(inputs, np.maximum(own, 1e-6), matched)
+    expected = expected_boxes(inputs.frames, labels, links)
+    doubles = find_doubles(inputs, own, matched_iou, expected)
     return Context(
         tuple(classes), settings, matched, matched_iou, matched_label, matched_label_iou,
-        np.maximum(own, other), own, other, partner, partner_iou, partner_inside, worse, links,
-        _majority(links.tracks, labels.classes),
-        expected_boxes(inputs.frames, labels, links), places, still, usual, pairs,
+        np.maximum(own, other), own, other, doubles, links, _majority(links.tracks, labels.classes),
+        expected, places, still, usual, pairs,
     )  # fmt: skip
 
 
@@ -151,35 +145,3 @@ def may_stand(values: IntArray, classes: Sequence[str], settings: FinderSettings
     """(N,) True where the class (N,) may stand still for hours."""
     names = np.array([name.strip().lower() in settings.still_classes for name in classes], bool)
     return np.asarray(names[np.asarray(values, np.int64)] if len(values) else np.zeros(0, bool))
-
-
-def _duplicates(
-    inputs: FinderInputs, support: FloatArray, matched: IntArray
-) -> tuple[IntArray, FloatArray, FloatArray, BoolArray]:
-    """Each label's likeliest double of the same class, and which of the two is the worse label."""
-    labels = inputs.labels
-    pairs = overlaps(labels.frames, labels.boxes, labels.frames, labels.boxes)
-    classes = np.asarray(labels.classes)
-    pairs = pairs.where((pairs.a != pairs.b) & (classes[pairs.a] == classes[pairs.b]))
-    likeness = np.maximum(pairs.iou, 0.5 * np.maximum(pairs.inside_a, pairs.inside_b))
-    _, at = best_of(pairs.a, likeness, len(labels))
-    found = at >= 0
-    partner = np.full(len(labels), -1, np.int64)
-    iou, inside = np.zeros(len(labels)), np.zeros(len(labels))
-    partner[found], iou[found], inside[found] = (
-        pairs.b[at[found]],
-        pairs.iou[at[found]],
-        pairs.inside_a[at[found]],
-    )
-    quality = support + 0.5 * (matched >= 0)
-    if labels.source_scores is not None:
-        quality = quality + np.nan_to_num(np.asarray(labels.source_scores, float), nan=0.0)
-    if labels.reviewed is not None:
-        quality = quality + 10.0 * np.asarray(labels.reviewed, bool)
-    area, rows = box_area(labels.boxes), np.arange(len(labels))
-    other = np.where(found, partner, 0)
-    # Without any other evidence the smaller box is the part, the larger one the whole.
-    lower = quality < quality[other] - 1e-9
-    tie = np.abs(quality - quality[other]) <= 1e-9
-    smaller = (area < area[other]) | ((area == area[other]) & (rows > other))
-    return partner, iou, inside, np.asarray(found & (lower | (tie & smaller)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from curate.annotations import IssueType
+from curate.annotations import IssueType, Mask
 from curate.issues.hints import HintSource
+from curate.issues.masks import as_rles, mask_agreement
+from curate.issues.scores import invalid_polygon
 from curate.issues.scoring import Scored
 from curate.issues.spec import SPECS
 from curate.types import FloatArray
@@ -55,13 +57,28 @@ def _label_facts(scored: Scored, kind: IssueType, row: int) -> dict[str, float]:
         others[own] = -1
         numbers["other_probability"] = float(others.max())
     if kind is IssueType.DUPLICATE:
-        numbers["partner_iou"] = float(context.partner_iou[row])
-        numbers["partner_inside"] = float(context.partner_inside[row])
+        numbers["partner_iou"] = float(context.doubles.iou[row])
+        numbers["partner_inside"] = float(context.doubles.inside[row])
+    if kind is IssueType.INACCURATE_MASK:
+        numbers["mask_iou"] = _mask_iou(scored, evidence.predicted_masks, row)
+        numbers["segmenter_iou"] = _mask_iou(scored, evidence.segmenter_masks, row)
     for other, probability in scored.probabilities.items():
         applies = other not in (IssueType.MISSING, IssueType.BAD_FRAME, kind)
         if applies and probability[row] >= 0.2:
             numbers[f"also_{other.value}"] = float(probability[row])
     return numbers
+
+
+def _mask_iou(scored: Scored, others: Sequence[Mask | None] | None, row: int) -> float:
+    """IoU of the label's mask with another one of the same object; NaN without."""
+    inputs = scored.evidence.inputs
+    frame = int(inputs.labels.frames[row])
+    size = np.asarray(inputs.frames.widths)[[frame]], np.asarray(inputs.frames.heights)[[frame]]
+    own = None if inputs.labels.masks is None else inputs.labels.masks[row]
+    other = None if others is None else others[row]
+    if own is None or other is None or invalid_polygon([own])[0] > 0:
+        return float("nan")
+    return float(mask_agreement(as_rles([own], *size), as_rles([other], *size))[0][0])
 
 
 def _candidate_facts(scored: Scored, row: int) -> dict[str, float]:
@@ -245,22 +262,26 @@ def _inaccurate_mask(n: Facts, label: str, other: str) -> list[str]:
     return [
         _say(
             n,
-            "mask_region",
-            lambda v: f"the detector's mask agrees with it only to IoU {1 - v / 2:.2f}",
+            "mask_iou",
+            lambda v: f"the detector's mask agrees with it only to IoU {v:.2f}",
             n.get("mask_region", 0) >= 0.3,
         ),
         _say(
             n,
-            "segmenter_region",
-            lambda v: f"the segmenter's mask agrees only to IoU {1 - v / 2:.2f}",
+            "segmenter_iou",
+            lambda v: f"the segmenter's mask agrees only to IoU {v:.2f}",
             n.get("segmenter_region", 0) >= 0.3,
         ),
         _say(
             n,
             "mask_box",
-            lambda v: f"the mask does not fill its box (IoU {1 - v:.2f})",
+            lambda v: f"mask and box do not have the same bounds (IoU {1 - v:.2f})",
             n.get("mask_box", 0) >= 0.15,
         ),
+        "part of it looks like the empty scene" if n.get("hollow", 0) >= 0.3 else "",
+        "it leaves out a part of what moves there" if n.get("cut", 0) >= 0.3 else "",
+        "it has few and long straight edges" if n.get("coarse", 0) >= 0.3 else "",
+        "its outline would fit better a little larger, smaller or aside" if n.get("aside", 0) >= 0.6 else "",
         _say(n, "edge", lambda v: "there is hardly any edge along its outline", n.get("edge", 0) >= 0.7),
     ]
 
@@ -270,8 +291,18 @@ def _duplicate(n: Facts, label: str, other: str) -> list[str]:
     overlap = (
         f"another {label} label covers it (IoU {n.get('partner_iou', 0):.2f}, {_percent(inside)} inside)"
     )
-    unmatched = n.get("unmatched", 0.0) >= 1
-    return [overlap, "only the other one has a detection of its own" if unmatched else ""]
+    alone = n.get("alone", 0.0) >= 0.8
+    return [
+        overlap,
+        _say(
+            n,
+            "mask_overlap",
+            lambda v: f"{_percent(v)} of the smaller mask lie in the other",
+            n.get("mask_overlap", 0) >= 0.3,
+        ),
+        "a detector draws both to the same box" if n.get("converge", 0.0) >= 0.7 else "",
+        "only the other one has a detection of its own" if alone else "",
+    ]
 
 
 def _track(n: Facts, label: str, other: str) -> list[str]:

@@ -11,8 +11,9 @@ from curate.annotations import IssueType
 from curate.issues import scores
 from curate.issues.candidates import Candidates, missing_candidates
 from curate.issues.context import Context, may_stand
+from curate.issues.doubles import double_columns
 from curate.issues.inputs import FinderInputs
-from curate.issues.masks import as_rles, mask_agreement
+from curate.issues.outlines import has_mask, mask_columns
 from curate.issues.spec import SPECS
 from curate.types import BoolArray, FloatArray
 
@@ -40,7 +41,7 @@ def build_features(inputs: FinderInputs, context: Context) -> tuple[dict[IssueTy
     judged = labels.judged
     candidates = missing_candidates(inputs, context)
     shared = _shared(inputs, context)
-    outlines = _masks(inputs, shared)
+    outlines = mask_columns(inputs, context, shared["edge"])
     columns: dict[IssueType, tuple[Mapping[str, FloatArray | None], BoolArray, str]] = {
         IssueType.SPURIOUS: (_spurious(inputs, context, shared), judged, ""),
         IssueType.MISSING: (
@@ -56,10 +57,10 @@ def build_features(inputs: FinderInputs, context: Context) -> tuple[dict[IssueTy
         IssueType.BAD_LOCATION: (_bad_location(inputs, context, shared, outlines), judged, ""),
         IssueType.INACCURATE_MASK: (
             outlines,
-            judged & _has_mask(inputs),
-            "" if _has_mask(inputs).any() or not len(labels) else "no label has a mask",
+            judged & has_mask(inputs),
+            "" if has_mask(inputs).any() or not len(labels) else "no label has a mask",
         ),
-        IssueType.DUPLICATE: (_duplicate(inputs, context), judged & context.worse, ""),
+        IssueType.DUPLICATE: (_duplicate(inputs, context), judged & context.doubles.worse, ""),
         IssueType.INCONSISTENT_TRACK: (
             _track(inputs, context, shared),
             judged & np.isfinite(context.expected).all(1),
@@ -212,50 +213,17 @@ def _bad_location(
     }
 
 
-def _has_mask(inputs: FinderInputs) -> BoolArray:
-    masks = inputs.labels.masks
-    return (
-        np.zeros(len(inputs.labels), bool)
-        if masks is None
-        else np.array([bool(mask) for mask in masks], bool)
-    )
-
-
-def _masks(inputs: FinderInputs, shared: Mapping[str, FloatArray | None]) -> dict[str, FloatArray | None]:
-    labels, evidence = inputs.labels, inputs.label_evidence
-    if labels.masks is None:
-        return {}
-    columns: dict[str, FloatArray | None] = {
-        "mask_box": scores.mask_box_gap(labels.masks, labels.boxes),
-        "invalid": scores.invalid_polygon(labels.masks),
-        "edge": shared["edge"],
-    }
-    widths = np.asarray(inputs.frames.widths)[labels.frames]
-    heights = np.asarray(inputs.frames.heights)[labels.frames]
-    own = None
-    for name, others in (("mask", evidence.predicted_masks), ("segmenter", evidence.segmenter_masks)):
-        if others is None:
-            continue
-        # A polygon that cannot be rasterised is found by `invalid` and has no pixels to compare.
-        invalid = np.nan_to_num(np.asarray(columns["invalid"], float)) > 0
-        if own is None:
-            own = as_rles(
-                [None if bad else mask for mask, bad in zip(labels.masks, invalid, strict=True)],
-                widths,
-                heights,
-            )
-        region, boundary = mask_agreement(own, as_rles(others, widths, heights))
-        columns[f"{name}_region"] = scores.mask_disagreement(region)
-        columns[f"{name}_boundary"] = scores.mask_disagreement(boundary, worst=0.2)
-    return columns
-
-
 def _duplicate(inputs: FinderInputs, context: Context) -> dict[str, FloatArray | None]:
-    source = inputs.labels.source_scores
+    source, doubles = inputs.labels.source_scores, context.doubles
+    alone = None
+    if len(inputs.detections):
+        score = np.nan_to_num(np.asarray(inputs.detections.scores, float), nan=0.0)
+        alone = scores.unseen(np.nan_to_num(context.matched_iou * score[context.matched]))
     return {
-        "overlap": scores.duplicate_overlap(context.partner_iou, context.partner_inside),
-        "inside": context.partner_inside,
-        "unmatched": (context.matched < 0).astype(float) if len(inputs.detections) else None,
+        "overlap": scores.duplicate_overlap(doubles.iou, doubles.inside),
+        "inside": doubles.inside,
+        "alone": alone,
+        **double_columns(inputs, doubles, context.expected),
         "source_doubt": None if source is None else scores.source_doubt(source),
     }
 

@@ -13,7 +13,7 @@ from curate.geometry.shapes import Rle
 from curate.issues.masks import Window, crop_rle, mask_bounds, paste_rle
 from curate.types import FloatArray, MaskArray
 
-__all__ = ["MASK_ERRORS", "corrupt_mask", "remap_mask"]
+__all__ = ["MASK_ERRORS", "corrupt_mask", "followed_box", "remap_mask"]
 
 _TARGET = (0.55, 0.78)
 _STRENGTHS = 14
@@ -148,6 +148,25 @@ def _merge(rle: Rle, neighbours: Sequence[Rle]) -> Rle | None:
     if mask_iou(mask, merged) > _TARGET[1]:
         return None
     return paste_rle(merged, window, rle.height, rle.width)
+
+
+def followed_box(box: FloatArray, old: Rle, new: Rle) -> FloatArray:
+    """(4,) the box that follows a mask, as far from its bounds as the old box was from the old mask's.
+
+    So nothing in how box and mask lie to each other tells which labels were touched.
+
+    Args:
+        box: (4,) the old box.
+        old: Mask that it belonged to.
+        new: Mask that it is to follow. With either empty the old box stays.
+    """
+    before, after = mask_bounds(old), mask_bounds(new)
+    box = np.asarray(box, float)
+    if before is None or after is None:
+        return box
+    moved = np.array(after, float) + box - np.array(before, float)
+    moved = np.clip(moved, 0, [new.width, new.height, new.width, new.height])
+    return moved if (moved[2:] - moved[:2] >= 1).all() else np.array(after, float)
 
 
 def remap_mask(rle: Rle, old: FloatArray, new: FloatArray, width: int, height: int) -> Rle | None:

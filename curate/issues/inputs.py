@@ -215,6 +215,10 @@ class LabelEvidence:
             several plates over time: the largest of the shares.
         edge_contrast: (L,) contrast of the difference image across the edge of the mask or box, against the
             same edge shifted; about 0 = no edge there, 1 = a clear one.
+        edge_gain: (L,) that contrast minus the best one of the same outline a few pixels aside, larger or
+            smaller: below 0 the outline would fit better there.
+        mask_empty: (L,) share of the mask that looks like the empty scene, 0..1.
+        mask_left: (L,) foreground that hangs together with the mask and lies in no label, as a share of its area.
         snapped_boxes: (L, 4) the box fitted to the foreground under it, NaN rows where there is none.
         size_z: (L, 2) robust z-scores of width and height for the foot row and class.
         places: Where each label stands, over time. None: computed from the boxes.
@@ -233,6 +237,9 @@ class LabelEvidence:
     segmenter_scores: FloatArray | None = None
     foreground: FloatArray | None = None
     edge_contrast: FloatArray | None = None
+    edge_gain: FloatArray | None = None
+    mask_empty: FloatArray | None = None
+    mask_left: FloatArray | None = None
     snapped_boxes: FloatArray | None = None
     size_z: FloatArray | None = None
     places: PlaceEvidence | None = None
@@ -284,6 +291,9 @@ class FinderInputs:
             "segmenter_scores",
             "foreground",
             "edge_contrast",
+            "edge_gain",
+            "mask_empty",
+            "mask_left",
             "outlier",
         )
         rows, evidence = len(self.labels), self.label_evidence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from curate.annotations import Mask
@@ -12,7 +13,15 @@ from curate.geometry.polygons import to_rle
 from curate.geometry.shapes import Rle
 from curate.types import FloatArray, IntArray, MaskArray
 
-__all__ = ["as_rles", "crop_rle", "mask_agreement", "mask_bounds", "paste_rle"]
+__all__ = [
+    "as_rles",
+    "crop_rle",
+    "mask_agreement",
+    "mask_bounds",
+    "mask_overlap",
+    "paste_rle",
+    "straightness",
+]
 
 Window = tuple[int, int, int, int]
 _PAD = 2
@@ -121,3 +130,40 @@ def mask_agreement(
         region[row] = mask_iou(crop_a, crop_b)
         boundary[row] = boundary_iou(crop_a, crop_b, distance=band)
     return region, boundary
+
+
+def mask_overlap(masks: Sequence[Rle | None], others: Sequence[Rle | None]) -> FloatArray:
+    """(N,) share of the smaller of two masks that lies in the larger one, row by row, in [0, 1].
+
+    NaN where either mask is None or empty, or their frames differ.
+    """
+    result = np.full(len(masks), np.nan)
+    for row, (a, b) in enumerate(zip(masks, others, strict=True)):
+        if a is None or b is None or (a.height, a.width) != (b.height, b.width):
+            continue
+        window = _joint_window(a, b)
+        if window is not None:
+            crop_a, crop_b = crop_rle(a, window), crop_rle(b, window)
+            smaller = min(crop_a.sum(), crop_b.sum())
+            result[row] = (crop_a & crop_b).sum() / smaller if smaller else np.nan
+    return result
+
+
+def straightness(masks: Sequence[Rle | None]) -> FloatArray:
+    """(N,) how few and long straight edges each outline has: sum of the squared shares of its edges in its length.
+
+    1 / n for n edges of one length: about 0.07 for a person traced with care, 0.2 for one clicked in six points.
+    Edges are those of the largest piece's outline, simplified by a pixel. NaN where there is no mask.
+    """
+    result = np.full(len(masks), np.nan)
+    for row, rle in enumerate(masks):
+        window = None if rle is None else mask_bounds(rle)
+        if rle is None or window is None:
+            continue
+        crop = np.pad(crop_rle(rle, window), 1).astype(np.uint8)
+        outlines, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        outline = max(outlines, key=len)
+        corners = cv2.approxPolyDP(outline, 1.0, True)[:, 0]
+        edges = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+        result[row] = float((edges**2).sum() / edges.sum() ** 2) if edges.sum() > 0 else 1.0
+    return result

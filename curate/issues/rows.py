@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.annotations import DecisionKind, Issue, IssueType
-from curate.errors import DataError
 from curate.issues.context import build_context
 from curate.issues.features import build_features
-from curate.issues.inject import Injected
+from curate.issues.inject import InjectedError
 from curate.issues.inputs import FinderInputs
 from curate.issues.model import sigmoid
 from curate.issues.pairs import overlaps
@@ -47,41 +46,10 @@ class TrainingRows:
     def __len__(self) -> int:
         return len(self.truth)
 
-    def to_arrays(self) -> dict[str, FloatArray | IntArray]:
-        """Arrays by name, for `numpy.savez`."""
-        return {
-            "values": self.values,
-            "truth": self.truth,
-            "blocks": self.blocks,
-            "groups": self.groups,
-            "weight": self.weight,
-        }
-
-    @classmethod
-    def from_arrays(cls, kind: IssueType, arrays: Mapping[str, np.ndarray]) -> TrainingRows:
-        """The other way.
-
-        Raises:
-            DataError: An array is missing or has another shape, as after an update that added evidence.
-        """
-        try:
-            rows = cls(
-                *(np.asarray(arrays[name]) for name in ("values", "truth", "blocks", "groups", "weight"))
-            )
-        except KeyError as error:
-            raise DataError(f"stored training rows lack {error}", item=kind.value) from error
-        if rows.values.shape != (len(rows.truth), len(SPECS[kind].evidence)):
-            raise DataError(
-                f"stored training rows need {len(SPECS[kind].evidence)} columns, got {rows.values.shape}",
-                item=kind.value,
-                hint="scan again to make new ones",
-            )
-        return rows
-
 
 def injected_rows(
     inputs: FinderInputs,
-    injected: Injected,
+    truth: Sequence[InjectedError],
     classes: Sequence[str],
     settings: FinderSettings | None = None,
     *,
@@ -90,25 +58,29 @@ def injected_rows(
     """Evidence of corrupted labels against what is known about the corruption.
 
     Args:
-        inputs: Tables and evidence computed on the CORRUPTED labels (`injected.labels`).
-        injected: What `curate.issues.inject.inject` returned.
+        inputs: Tables and evidence computed on the CORRUPTED labels.
+        truth: The errors that `curate.issues.inject.inject` put in.
         classes: Class names.
         settings: The settings of the scan.
         frames: (F,) True for frames whose rows are taken: those on which errors could be injected. None: all.
 
     Returns:
-        Rows per type. Labels with an injected error of another type are innocent of this one. Labels
+        Rows per type. Labels with an injected error of another type are innocent of this one, unless that error makes
+        them wrong in this way too (`InjectedError.also`): such rows are left out. Labels
         without any that the prior already holds to be wrong are left out: real labels have real errors.
     """
     context = build_context(inputs, classes, settings or FinderSettings())
     features, candidates = build_features(inputs, context)
-    truth = injected.truth
     kinds: dict[str, IssueType] = {}
     for error in truth:
         kinds.setdefault(error.annotation_id, error.type)
     label_kind = [kinds.get(name) for name in inputs.labels.ids]
     clean = np.array([kind is None for kind in label_kind], bool)
     wrong = {kind: np.array([value is kind for value in label_kind], bool) for kind in SPECS}
+    besides = {error.annotation_id: error.also for error in truth}
+    also = {
+        kind: np.array([kind in besides.get(name, ()) for name in inputs.labels.ids], bool) for kind in SPECS
+    }
     frame_of = {name: index for index, name in enumerate(inputs.frames.ids)}
     lost = [error for error in truth if error.type is IssueType.MISSING and error.true_box is not None]
     wrong[IssueType.MISSING] = _covers(
@@ -127,6 +99,8 @@ def injected_rows(
         prior = sigmoid(_prior_logits(kind, table.values))
         innocent = np.ones(len(hit), bool) if kind is IssueType.MISSING else clean
         keep = table.applies & (hit | ~innocent | (prior < _TAINTED))
+        if kind is not IssueType.MISSING:
+            keep &= ~also[kind]
         if frames is not None:
             keep &= np.asarray(frames, bool)[at]
         result[kind] = TrainingRows(

@@ -13,6 +13,7 @@ from curate.scene.evidence import (
 )
 from curate.scene.fit import PlateFit, plate_fits
 from curate.scene.health import FrameNumbers, FrameVerdict, frame_health, judge_frames, measure_frame
+from curate.scene.outlines import MaskCover, mask_cover
 from curate.scene.places import PlaceMap, recurring_places
 from curate.scene.plate import Plate, load_plate, save_plate
 from curate.scene.prior import PlacePrior
@@ -24,6 +25,7 @@ __all__ = [
     "FrameNumbers",
     "FrameVerdict",
     "Leftover",
+    "MaskCover",
     "PlaceMap",
     "PlacePrior",
     "Plate",
@@ -43,6 +45,7 @@ __all__ = [
     "inside_share",
     "judge_frames",
     "load_plate",
+    "mask_cover",
     "measure_frame",
     "near_duplicates",
     "plate_fits",

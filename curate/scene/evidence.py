@@ -16,6 +16,7 @@ from curate.types import BoxTuple, FloatArray, IntArray, MaskArray
 
 __all__ = [
     "Leftover",
+    "covered_by_boxes",
     "foreground_fraction",
     "inside_share",
     "snap_box",
@@ -113,10 +114,10 @@ def inside_share(boxes: FloatArray, region: MaskArray) -> FloatArray:
     return _box_means(np.asarray(region, float), _boxes(boxes))
 
 
-def _paint(boxes: FloatArray, shape: tuple[int, int], margin: float) -> MaskArray:
-    """Mask of the union of the boxes, each grown by `margin` pixels."""
-    covered = np.zeros(shape, bool)
+def covered_by_boxes(boxes: FloatArray, shape: tuple[int, ...], margin: float = 0.0) -> MaskArray:
+    """(H, W) mask of the union of the boxes (N, 4), each grown by `margin` pixels."""
     height, width = shape
+    covered = np.zeros((height, width), bool)
     for x1, y1, x2, y2 in boxes.tolist():
         left, top = max(0, int(np.floor(x1 - margin))), max(0, int(np.floor(y1 - margin)))
         right, foot = min(width, int(np.ceil(x2 + margin))), min(height, int(np.ceil(y2 + margin)))
@@ -133,7 +134,7 @@ def unexplained(fg: FloatArray, boxes: FloatArray, *, margin: float = 3.0) -> Fl
         margin: So that the outlines of labelled objects do not count as unexplained.
     """
     shape = (int(fg.shape[0]), int(fg.shape[1]))
-    return np.where(_paint(_boxes(boxes), shape, margin), 0.0, fg)
+    return np.where(covered_by_boxes(_boxes(boxes), shape, margin), 0.0, fg)
 
 
 def unlabelled_foreground(
@@ -158,7 +159,7 @@ def unlabelled_foreground(
     shape = (int(fg.shape[0]), int(fg.shape[1]))
     area_limit = max(9, round(1.5e-4 * shape[0] * shape[1])) if least_area is None else least_area
     mask = foreground_mask(fg, threshold=threshold)
-    mask &= ~_paint(_boxes(boxes), shape, margin)
+    mask &= ~covered_by_boxes(_boxes(boxes), shape, margin)
     if exclude is not None:
         mask &= ~np.asarray(exclude, bool)
     # Bridge the gaps that clothes in the colour of the ground leave: more up and down than sideways.

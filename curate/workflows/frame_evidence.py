@@ -22,7 +22,14 @@ from curate.issues import HintSource, HintTable
 from curate.scene.contour import edge_contrast
 from curate.scene.difference import foreground
 from curate.scene.estimate import choose_plate
-from curate.scene.evidence import foreground_fraction, snap_box, unexplained, unlabelled_foreground
+from curate.scene.evidence import (
+    covered_by_boxes,
+    foreground_fraction,
+    snap_box,
+    unexplained,
+    unlabelled_foreground,
+)
+from curate.scene.outlines import mask_cover
 from curate.scene.plate import Plate
 from curate.tables import Detections, LabelScores
 from curate.types import FloatArray, ImageArray, IntArray
@@ -35,7 +42,7 @@ if TYPE_CHECKING:  # torch stays out of processes that only read evidence, such 
 
 __all__ = ["FrameEvidence", "evidence_key", "judge_frame", "load_evidence", "save_evidence"]
 
-_FORMAT = "6"
+_FORMAT = "7"
 MIN_SCORE = 0.05
 """Weaker detections are evidence of nothing."""
 _AGREES, _HARDLY = 0.55, 0.92
@@ -46,6 +53,8 @@ _MOST_PIECES = 12
 @dataclass(frozen=True)
 class FrameEvidence:
     """Evidence of one frame with L labels (sorted by id), D detections and H hints.
+
+    What files of an older program lack is None.
 
     Attributes:
         detections: Of the detector that never saw the frame's labels, with masks where it has a mask head.
@@ -60,6 +69,9 @@ class FrameEvidence:
             differs), or ().
         foreground: (L,) share of the label that differs from the empty scene.
         edge_contrast: (L,) NaN for a label without a mask.
+        edge_gain: (L,) contrast of the outline against the best of the same outline a little aside; likewise.
+        mask_empty: (L,) share of the mask that looks like the empty scene; likewise.
+        mask_left: (L,) foreground joined to the mask that no label holds, as a share of its area; likewise.
         snapped_boxes: (L, 4) fitted to the foreground, NaN where there is none.
         hints: Of this frame alone (frame index 0), from other frames and from leftover foreground.
     """
@@ -75,6 +87,9 @@ class FrameEvidence:
     edge_contrast: FloatArray
     snapped_boxes: FloatArray
     detection_unexplained: FloatArray | None = None
+    edge_gain: FloatArray | None = None
+    mask_empty: FloatArray | None = None
+    mask_left: FloatArray | None = None
     redrawn: tuple[Rle | None, ...] = ()
     hints: HintTable = field(default_factory=HintTable.empty)
 
@@ -119,10 +134,6 @@ def judge_frame(
     own, hinted = _split(scores, len(boxes))
     height, width = fg.shape
     outlines = [None if a.mask is None else to_rle(a.mask, height, width) for a in labels]
-    contrast = np.full(len(labels), np.nan)
-    drawn = {index: outline for index, outline in enumerate(outlines) if outline is not None}
-    if drawn:
-        contrast[list(drawn)] = edge_contrast(fg, list(drawn.values())).contrast
     fitted = [snap_box(fg, annotation.bbox_xyxy) for annotation in labels]
     snapped = np.array([box or (np.nan,) * 4 for box in fitted], float).reshape(-1, 4)
     left = unexplained(fg, boxes)
@@ -137,7 +148,7 @@ def judge_frame(
         masks=own.masks or (),
         redrawn=_redraw(judge, image, boxes, snapped, own.refined_boxes),
         foreground=foreground_fraction(fg, boxes, outlines),
-        edge_contrast=contrast,
+        **_outline_evidence(fg, boxes, outlines),
         snapped_boxes=snapped,
         hints=HintTable(
             np.zeros(len(hints.boxes), np.int64),
@@ -152,6 +163,24 @@ def judge_frame(
             masks=hinted.masks,
         ),
     )
+
+
+def _outline_evidence(
+    fg: FloatArray, boxes: FloatArray, outlines: Sequence[Rle | None]
+) -> dict[str, FloatArray]:
+    """What the foreground says about the masks, (L,) each, NaN without one."""
+    rows = [row for row, outline in enumerate(outlines) if outline is not None]
+    values = {name: np.full(len(outlines), np.nan) for name in _OUTLINE_ARRAYS}
+    drawn = [outline for outline in outlines if outline is not None]
+    if drawn:
+        edges = edge_contrast(fg, drawn)
+        bare = [row for row, outline in enumerate(outlines) if outline is None]
+        cover = mask_cover(fg, drawn, others=covered_by_boxes(boxes[bare], fg.shape).astype(np.int64))
+        for name, found in zip(
+            _OUTLINE_ARRAYS, (edges.contrast, edges.gain, cover.empty, cover.left), strict=True
+        ):
+            values[name][rows] = found
+    return values
 
 
 def _detect(judge: Judge, image: ImageArray) -> Detections:
@@ -230,6 +259,7 @@ def _known(arrays: dict[str, FloatArray | None]) -> dict[str, Any]:
     return {name: array for name, array in arrays.items() if array is not None}
 
 
+_OUTLINE_ARRAYS = ("edge_contrast", "edge_gain", "mask_empty", "mask_left")
 _ARRAYS = (
     "detection_foreground",
     "detection_unexplained",
@@ -238,8 +268,8 @@ _ARRAYS = (
     "location_scores",
     "mask_scores",
     "foreground",
-    "edge_contrast",
     "snapped_boxes",
+    *_OUTLINE_ARRAYS,
 )
 _HINT_ARRAYS = (
     "frames",

@@ -7,27 +7,23 @@ the store. It is done again when the judges are trained anew, at most on `MOST_F
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curate.annotations import Annotation, IssueType
 from curate.embeddings import Reducer
-from curate.errors import DataError
-from curate.issues import DEFAULT_RATES, Injected, LabelTable, TrainingRows, inject, injected_rows
+from curate.issues import DEFAULT_RATES, Injected, LabelTable, inject
 from curate.types import BoolArray, FloatArray
 from curate.workflows.crops import compare_crops
 from curate.workflows.dataset import LabelledFrame
 from curate.workflows.embedding_store import Embedded, crop_key, load_vectors, vectors_path
-from curate.workflows.files import write_atomically
 from curate.workflows.frame_evidence import judge_frame, sorted_labels
 from curate.workflows.frame_hints import frame_hints
+from curate.workflows.practice_files import Practice, load_practice, save_practice
 from curate.workflows.progress import SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scan_tables import finder_inputs, frame_table, label_table
@@ -35,44 +31,40 @@ from curate.workflows.scan_tables import finder_inputs, frame_table, label_table
 if TYPE_CHECKING:
     from curate.workflows.scan_gather import Gathered
 
-__all__ = ["practice_rows"]
+__all__ = ["practise"]
 
 MOST_FRAMES = 160
 """Frames whose labels get errors: more would not change what a classifier of ten weights learns."""
-_FORMAT = 2
+_FORMAT = 3
 _SEED = 20260
 _LEAST_LABELS = 60
 
 
-def practice_rows(
-    project: Project, gathered: Gathered, *, force: bool, reporter: SubReporter
-) -> Mapping[IssueType, TrainingRows]:
-    """Evidence of injected errors with their truth; from the cache as long as judges and plates are the same.
+def practise(project: Project, gathered: Gathered, *, force: bool, reporter: SubReporter) -> Practice | None:
+    """Injected errors as the judges see them; from the cache as long as judges and plates are the same.
 
     Args:
         project: The project.
         gathered: What the scan has gathered on the labels as they are.
-        force: Compute it again.
+        force: Do it again.
         reporter: Told how far it is.
 
     Returns:
-        Rows per type; nothing when there are fewer than 60 labels to put errors into.
+        None when there are fewer than 60 labels to put errors into.
     """
     path = project.cache_dir / "practice.npz"
     judges = [judge.fingerprint for judge in gathered.judges]
     settings = [_FORMAT, _SEED, judges, gathered.plates_digest, list(project.config.classes)]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
-    known = None if force else _load(path, key)
+    known = None if force else load_practice(path, key)
     if known is not None:
-        return known
-    rows = _practise(project, gathered, reporter)
-    _save(path, key, rows)
-    return rows
+        return known[0]
+    made = _practise(project, gathered, reporter)
+    save_practice(path, key, made)
+    return made
 
 
-def _practise(
-    project: Project, gathered: Gathered, reporter: SubReporter
-) -> Mapping[IssueType, TrainingRows]:
+def _practise(project: Project, gathered: Gathered, reporter: SubReporter) -> Practice | None:
     labelled, folds = gathered.labelled, gathered.folds
     classes = project.config.classes
     frames, labels = frame_table(labelled, folds), label_table(labelled, classes)
@@ -80,7 +72,7 @@ def _practise(
     inside = chosen[np.asarray(labels.frames)] if len(labels) else np.zeros(0, bool)
     usable = inside & (np.ones(len(labels), bool) if labels.counts is None else np.asarray(labels.counts))
     if usable.sum() < _LEAST_LABELS:
-        return {}
+        return None
     # Labels of the other frames are shut out as if somebody had settled them; the rates are of those inside.
     share = float(usable.mean())
     rates = {kind: rate * share for kind, rate in _possible(labels, classes).items()}
@@ -102,8 +94,7 @@ def _practise(
         None if vectors is None else compare_crops(project, corrupted, folds, vectors),
     )  # fmt: skip
     # Frames on which nothing was injected say nothing about errors, and are many.
-    keep = np.isin(np.arange(len(labelled)), sorted(touched))
-    return injected_rows(inputs, injected, classes, frames=keep)
+    return Practice(inputs, injected.truth, np.isin(np.arange(len(labelled)), sorted(touched)))
 
 
 def _chosen_frames(count: int) -> BoolArray:
@@ -173,29 +164,3 @@ def _vectors(
     result = np.full((len(wanted), len(reducer.components)), np.nan, np.float32)
     result[known] = reducer.transform(table[known])
     return result
-
-
-def _save(path: Path, key: str, rows: Mapping[IssueType, TrainingRows]) -> None:
-    arrays: dict[str, Any] = {"key": np.array(key), "kinds": np.array([kind.value for kind in rows])}
-    for kind, table in rows.items():
-        arrays |= {f"{kind.value}/{name}": array for name, array in table.to_arrays().items()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_atomically(path, buffer.getvalue())
-
-
-def _load(path: Path, key: str) -> dict[IssueType, TrainingRows] | None:
-    """What was kept; None when it is missing, broken, or of other judges."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
-            if str(data["key"]) != key:
-                return None
-            result = {}
-            for name in data["kinds"].tolist():
-                kind = IssueType(name)
-                prefix = f"{name}/"
-                arrays = {k.removeprefix(prefix): data[k] for k in data.files if k.startswith(prefix)}
-                result[kind] = TrainingRows.from_arrays(kind, arrays)
-            return result
-    except (OSError, ValueError, KeyError, EOFError, DataError, zipfile.BadZipFile):
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from curate.annotations import DecisionKind, Issue
@@ -14,6 +14,7 @@ from curate.issues import (
     decision_rows,
     fit_calibrators,
     gather,
+    injected_rows,
     learn_decisions,
 )
 from curate.scene.plate import Plate
@@ -32,7 +33,7 @@ from curate.workflows.frame_hints import FrameHints, frame_hints
 from curate.workflows.judges import Folds, Judge, make_folds, train_judges
 from curate.workflows.picked import is_picked
 from curate.workflows.pictures import picture_health
-from curate.workflows.practice import practice_rows
+from curate.workflows.practice import practise
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.rerank import keep_practised
@@ -128,6 +129,7 @@ def scan_calibrators(
     *,
     force: bool = False,
     reporter: Reporter | None = None,
+    less: Callable[[FinderInputs], FinderInputs] | None = None,
 ) -> Calibrators:
     """What is learned on this site: from errors put into copies of its labels, and from what people decided.
 
@@ -137,6 +139,8 @@ def scan_calibrators(
         evidence: From `curate.issues.gather` on the gathered inputs; made here when None.
         force: Practise anew even if nothing has changed.
         reporter: Told how far it is.
+        less: Takes evidence away from what is practised on, as it was taken away from the gathered inputs (for an
+            ablation); such calibrators are not kept for `rerank`.
     """
     pairs = zip(gathered.labelled, gathered.folds.blocks, strict=True)
     block_of = {entry.frame.id: int(block) for entry, block in pairs}
@@ -144,10 +148,16 @@ def scan_calibrators(
         evidence = gather(gathered.inputs, project.config.classes, scan_settings(project))
     population = {kind: table.values[table.applies] for kind, table in evidence.features.items()}
     part = SubReporter(reporter or Quiet(), 0.0, 1.0)
-    practised = fit_calibrators(
-        practice_rows(project, gathered, force=force, reporter=part), None, population
-    )
-    keep_practised(project, practised)
+    practice = practise(project, gathered, force=force, reporter=part)
+    rows = None
+    if practice is not None:
+        known = practice.inputs if less is None else less(practice.inputs)
+        rows = injected_rows(
+            known, practice.errors, project.config.classes, scan_settings(project), frames=practice.frames
+        )
+    practised = fit_calibrators(rows, None, population)
+    if less is None:
+        keep_practised(project, practised)
     return learn_decisions(practised, decision_rows(gathered.decided, block_of), population)
 
 

@@ -83,6 +83,11 @@ def finder_inputs(
             redrawn_masks=_redrawn(evidence) if has_masks else None,
             foreground=foreground,
             edge_contrast=np.concatenate([entry.edge_contrast for entry in evidence]),
+            edge_gain=np.concatenate([_known(entry.edge_gain, len(entry.foreground)) for entry in evidence]),
+            mask_empty=np.concatenate(
+                [_known(entry.mask_empty, len(entry.foreground)) for entry in evidence]
+            ),
+            mask_left=np.concatenate([_known(entry.mask_left, len(entry.foreground)) for entry in evidence]),
             snapped_boxes=np.concatenate([entry.snapped_boxes for entry in evidence]),
             size_z=sizes.z_scores(labels.boxes, labels.classes, frame_size=size)[:, ::-1],
             neighbour_agreement=None if neighbours is None else neighbours.agreement,
@@ -91,7 +96,9 @@ def finder_inputs(
         detection_evidence=DetectionEvidence(
             foreground=np.concatenate([entry.detection_foreground for entry in evidence]),
             size_z=sizes.z_scores(detections.boxes, detections.classes, frame_size=size)[:, ::-1],
-            unexplained=np.concatenate([_unexplained(entry) for entry in evidence]),
+            unexplained=np.concatenate(
+                [_known(entry.detection_unexplained, len(entry.detections)) for entry in evidence]
+            ),
         ),
         hints=_hint_table(evidence, sizes, size),
     )
@@ -110,10 +117,8 @@ def frame_table(labelled: Sequence[LabelledFrame], folds: Folds) -> FrameTable:
     )
 
 
-def _unexplained(entry: FrameEvidence) -> FloatArray:
-    if entry.detection_unexplained is None:
-        return np.full(len(entry.detections), np.nan)
-    return entry.detection_unexplained
+def _known(values: FloatArray | None, count: int) -> FloatArray:
+    return np.full(count, np.nan) if values is None else values
 
 
 def _redrawn(evidence: Sequence[FrameEvidence]) -> tuple[Rle | None, ...]:

@@ -21,6 +21,7 @@ from curate.bench.label_errors.natural import repeated
 from curate.bench.label_errors.recover import looked_at, reviewed_labels
 from curate.cli.main import app
 from curate.errors import ConfigError, DataError
+from curate.issues import InjectedError
 from curate.synth import SceneConfig
 from curate.workflows.progress import Quiet, SubReporter
 
@@ -182,3 +183,17 @@ def test_figures_are_json(cache: Path, tmp_path: Path) -> None:
     figures = json.loads(file.read_text("utf-8"))
     assert {"data", "seeds", "rows", "recovered"} <= set(figures)
     assert {"type", "tool", "seed", "ap", "auroc", "p50", "p100"} <= set(figures["rows"][0])
+
+
+def test_a_label_made_wrong_twice_by_one_stroke_counts_for_its_own_type_only(case: Case) -> None:
+    moved = InjectedError(
+        IssueType.BAD_LOCATION, "shift", "b", "f0", (20, 20, 30, 40), 1, None, 1, (IssueType.INACCURATE_MASK,)
+    )
+    given = replace(case, errors=(moved,), label_errors=np.array([-1, 0, -1, -1]))
+    scores = np.array([0.1, 0.9, 0.2, 0.3])
+    values, truth = given.ranked(IssueType.BAD_LOCATION, scores)
+    assert values.tolist() == [0.1, 0.9, 0.2]
+    assert truth.tolist() == [False, True, False]
+    # Its mask is wrong as well, so no tool is blamed for saying so, and none is praised.
+    assert given.ranked(IssueType.INACCURATE_MASK, scores)[0].tolist() == [0.1, 0.2]
+    assert given.ranked(IssueType.SPURIOUS, scores)[0].tolist() == [0.1, 0.9, 0.2]

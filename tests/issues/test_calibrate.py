@@ -128,16 +128,6 @@ def test_broken_calibration_is_one_clear_error(data):
         Calibrators.from_dict(data)
 
 
-def test_training_rows_to_arrays_and_back():
-    rows = _rows(20, 0)
-    copy = TrainingRows.from_arrays(KIND, rows.to_arrays())
-    assert np.array_equal(copy.values, rows.values)
-    with pytest.raises(DataError, match="columns"):
-        TrainingRows.from_arrays(IssueType.OUTLIER, rows.to_arrays())
-    with pytest.raises(DataError, match="lack"):
-        TrainingRows.from_arrays(KIND, {})
-
-
 def test_what_is_common_on_the_site_is_read_off_its_own_rows():
     """Injected into a tenth, but a third of the site's rows are errors: nobody has said so, and yet it shows."""
     injected, many = _rows(1200, 2, bias=-3.5), _rows(6000, 3, bias=-3.5)
@@ -228,7 +218,7 @@ def test_learning_from_injected_errors_finds_other_injected_errors(kit):
     many = dict.fromkeys((IssueType.MISSING, KIND, IssueType.BAD_LOCATION, IssueType.WRONG_CLASS), 0.06)
     lesson = inject(clean.frames, clean.labels, kit.classes, rates=many, seed=1)
     learned = fit_calibrators(
-        injected_rows(_observed(kit, clean.frames, lesson.labels, 1), lesson, kit.classes)
+        injected_rows(_observed(kit, clean.frames, lesson.labels, 1), lesson.truth, kit.classes)
     )
     assert "injected rows" in learned.model(IssueType.BAD_LOCATION).reason
     rates = dict.fromkeys(many, 0.03)
@@ -243,7 +233,7 @@ def test_learning_from_injected_errors_finds_other_injected_errors(kit):
         for issue in issues[: len(exam.truth)]
     ]
     assert np.mean(right) > 0.85
-    rows = injected_rows(inputs, exam, kit.classes)
+    rows = injected_rows(inputs, exam.truth, kit.classes)
     for kind in rates:
         table = rows[kind]
         assert reliability(learned.probabilities(kind, table.values), table.truth).error < 0.1, kind
@@ -291,7 +281,7 @@ def test_lessons_do_not_teach_trust_in_a_detector_that_confirms_fixtures(kit):
     """The judge of injected boxes never learned them; the queue must still doubt a tripod that a judge learned."""
     clean = kit.build(*kit.world())
     lesson = inject(clean.frames, clean.labels, kit.classes, rates={KIND: 0.3}, seed=1)
-    rows = injected_rows(_observed(kit, clean.frames, lesson.labels, 1), lesson, kit.classes)
+    rows = injected_rows(_observed(kit, clean.frames, lesson.labels, 1), lesson.truth, kit.classes)
     names = SPECS[KIND].names
     hits = rows[KIND].values[rows[KIND].truth == 1]
     confirmed = hits[:, names.index("background")] < 0.2

@@ -15,7 +15,7 @@ from curate.geometry.boxes import box_iou, box_iou_pairwise
 from curate.geometry.rle import rle_to_mask
 from curate.issues import DEFAULT_RATES, FrameTable, LabelTable, inject, restore
 from curate.issues.inject_boxes import disturbed_boxes
-from curate.issues.inject_masks import MASK_ERRORS, corrupt_mask
+from curate.issues.inject_masks import MASK_ERRORS, corrupt_mask, followed_box
 from curate.issues.masks import mask_agreement
 
 
@@ -163,3 +163,40 @@ def test_impossible_rates_are_one_clear_error(kit, rates, message):
 def test_no_labels_no_errors(kit):
     inputs = kit.build([], [])
     assert inject(inputs.frames, inputs.labels, kit.classes).truth == ()
+
+
+def test_what_one_stroke_makes_wrong_twice_is_said(kit):
+    frames, labels = _tables(kit, masks=True)
+    found = inject(
+        frames, labels, kit.classes, rates={IssueType.INACCURATE_MASK: 0.4, IssueType.BAD_LOCATION: 0.4}
+    )
+    at = {name: row for row, name in enumerate(found.labels.ids)}
+    kept = followed = 0
+    for error in found.truth:
+        row = at[error.annotation_id]
+        overlap = float(box_iou(found.labels.boxes[row], np.array(error.true_box))[0, 0])
+        if error.type is IssueType.BAD_LOCATION:
+            # The mask went with the box.
+            assert error.also == (IssueType.INACCURATE_MASK,)
+            continue
+        assert (IssueType.BAD_LOCATION in error.also) == (overlap < 0.9)
+        same = bool(np.array_equal(found.labels.boxes[row], labels.boxes[error.row]))
+        kept += same
+        followed += not same
+        if error.kind == "mask_shift":
+            assert same, "moved with its box it would be a badly placed label"
+    assert kept > 20
+    assert followed > 20
+
+
+def test_a_box_follows_its_mask_as_far_off_as_it_was(kit):
+    old = kit.ellipse((100, 100, 140, 200))
+    new = kit.ellipse((110, 120, 160, 240))
+    moved = followed_box(np.array([99.5, 100, 141, 202]), old, new)
+    assert moved.tolist() == [109.5, 120, 161, 242]
+    assert followed_box(np.array([0.0, 0, 5, 5]), replace(old, counts=(old.height * old.width,)), new).tolist() == [
+        0, 0, 5, 5,
+    ]  # fmt: skip
+    # Off by more than the new mask is wide: then the mask's own bounds.
+    tiny = kit.ellipse((10, 10, 12, 12))
+    assert followed_box(np.array([120.0, 100, 140, 200]), old, tiny).tolist() == [10, 10, 12, 12]

@@ -85,6 +85,19 @@ class Case:
         kinds = np.array([error.type is kind for error in self.errors] + [False])
         return np.asarray(kinds[carriers])
 
+    def ranked(self, kind: IssueType, values: FloatArray) -> tuple[FloatArray, BoolArray]:
+        """Scores (of labels, or of candidates for `missing`) and truth of the items that a ranking is judged on.
+
+        Those are all candidates, and the labels that count and are clearly right or meant: one that an error of
+        another type has made wrong in this way too (`InjectedError.also`) is neither.
+        """
+        truth = self.truth(kind)
+        if kind is IssueType.MISSING:
+            return values, truth
+        besides = np.array([kind in error.also for error in self.errors] + [False])
+        fair = self.judged & ~besides[self.label_errors]
+        return values[fair], truth[fair]
+
     def unreachable(self, kind: IssueType) -> int:
         """Errors of this type that no item carries."""
         return sum(error.type is kind for error in self.errors) - int(self.truth(kind).sum())

@@ -122,7 +122,7 @@ def reliability_rows(case: Case, scored: Scored, seed: int) -> list[dict[str, An
             known = case.pool.candidates >= 0
             values, truth = values[case.pool.candidates[known]], case.truth(kind)[known]
         else:
-            values, truth = values[case.judged], case.truth(kind)[case.judged]
+            values, truth = case.ranked(kind, values)
         found = reliability(values, truth.astype(np.int64))
         rows.append(
             {
@@ -205,6 +205,9 @@ def _no_camera(inputs: FinderInputs) -> FinderInputs:
         inputs.label_evidence,
         foreground=None,
         edge_contrast=None,
+        edge_gain=None,
+        mask_empty=None,
+        mask_left=None,
         snapped_boxes=None,
         size_z=None,
         places=_nowhere(inputs, len(inputs.labels)),
@@ -229,9 +232,18 @@ def _no_time(inputs: FinderInputs) -> FinderInputs:
     return replace(inputs, frames=frames, labels=replace(inputs.labels, tracks=None))
 
 
-def _no_second_masks(inputs: FinderInputs) -> FinderInputs:
-    evidence = replace(inputs.label_evidence, segmenter_masks=None, segmenter_scores=None)
-    return replace(inputs, label_evidence=evidence)
+def _no_masks(inputs: FinderInputs) -> FinderInputs:
+    """Only the labels' own masks are left, and no other of the same object."""
+    evidence = replace(
+        inputs.label_evidence,
+        predicted_masks=None,
+        mask_scores=None,
+        redrawn_masks=None,
+        segmenter_masks=None,
+        segmenter_scores=None,
+    )
+    detections = replace(inputs.detections, masks=None)
+    return replace(inputs, label_evidence=evidence, detections=detections)
 
 
 FAMILIES: Mapping[str, Callable[[FinderInputs], FinderInputs]] = {
@@ -240,6 +252,6 @@ FAMILIES: Mapping[str, Callable[[FinderInputs], FinderInputs]] = {
     "embeddings": _no_embeddings,
     "fixed camera": _no_camera,
     "time": _no_time,
-    "segmenter": _no_second_masks,
+    "other masks": _no_masks,
 }
 """Evidence families by name; geometry is the labels themselves and cannot be taken away."""

@@ -65,9 +65,7 @@ def judge_tool(case: Case, scores: ToolScores, seed: int) -> list[dict[str, Any]
     for kind in TYPES:
         if kind not in scores.types or not case.count(kind):
             continue
-        values, truth = scores.types[kind], case.truth(kind)
-        if kind is not IssueType.MISSING:
-            values, truth = values[case.judged], truth[case.judged]
+        values, truth = case.ranked(kind, scores.types[kind])
         row = TypeRow(
             kind.value, scores.tool, seed,
             average_precision(values, truth, unreachable=case.unreachable(kind)),

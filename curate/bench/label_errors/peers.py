@@ -198,10 +198,7 @@ def peer_scores(case: Case, tool: str, answer: Mapping[str, Any]) -> list[ToolSc
 
 
 def _ap(case: Case, kind: IssueType, values: FloatArray) -> float:
-    truth = case.truth(kind)
-    if kind is not IssueType.MISSING:
-        values, truth = values[case.judged], truth[case.judged]
-    return float(np.nan_to_num(average_precision(values, truth), nan=-1.0))
+    return float(np.nan_to_num(average_precision(*case.ranked(kind, values)), nan=-1.0))
 
 
 def _found(case: Case, scores: ToolScores) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from curate.bench.label_errors.case import make_case
@@ -101,7 +102,8 @@ def _one_seed(
     if settings.ablate:
         for family in FAMILIES:
             less = replace(gathered, inputs=without(gathered.inputs, family))
-            calibrators = scan_calibrators(project, less)
+            # Learned without it too: what is asked is what the others can do alone.
+            calibrators = scan_calibrators(project, less, less=partial(without, family=family))
             entry, _ = score_ours(case, finders, calibrators, inputs=less.inputs, memory=False)
             rows += judge_tool(case, replace(entry, tool=f"without {family}"), seed)
     if settings.recover:

@@ -29,7 +29,15 @@ from curate.issues.scores.location import (
     out_of_frame,
     sliver,
 )
-from curate.issues.scores.masks import edge_doubt, invalid_polygon, mask_box_gap, mask_disagreement
+from curate.issues.scores.masks import (
+    above_usual,
+    edge_aside,
+    edge_doubt,
+    hollow,
+    invalid_polygon,
+    mask_box_gap,
+    mask_disagreement,
+)
 from curate.issues.scores.presence import (
     background_doubt,
     confidence,
@@ -41,6 +49,7 @@ from curate.issues.scores.presence import (
 )
 
 __all__ = [
+    "above_usual",
     "background_doubt",
     "blur_score",
     "box_disagreement",
@@ -49,9 +58,11 @@ __all__ = [
     "detection_disagreement",
     "duplicate_frame_score",
     "duplicate_overlap",
+    "edge_aside",
     "edge_doubt",
     "exposure_score",
     "frozen_score",
+    "hollow",
     "invalid_polygon",
     "jitter_score",
     "low_foreground",

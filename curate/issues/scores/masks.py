@@ -14,17 +14,67 @@ from curate.geometry.shapes import Rle
 from curate.issues.masks import mask_bounds
 from curate.types import FloatArray
 
-__all__ = ["edge_doubt", "invalid_polygon", "mask_box_gap", "mask_disagreement"]
+__all__ = [
+    "above_usual",
+    "edge_aside",
+    "edge_doubt",
+    "hollow",
+    "invalid_polygon",
+    "mask_box_gap",
+    "mask_disagreement",
+]
+
+_ENOUGH = 20
 
 
 def mask_disagreement(agreement: FloatArray, *, worst: float = 0.5) -> FloatArray:
-    """(L,) 1 - agreement of two masks, stretched: 0 = the same, 1 from `worst` down.
+    """(L,) 1 - agreement of two masks, stretched: 0 = as the better quarter of the site's labels, 1 from `worst` down.
+
+    The agreement that counts as none is the upper quartile (1 with fewer than 20 labels): a mask head that never gets
+    beyond IoU 0.8 doubts nobody for that.
 
     Args:
         agreement: (L,) region or boundary IoU of the labelled mask with an independent one, NaN when unknown.
         worst: The agreement of a mask that is plainly wrong; lower for boundary IoU, which is stricter.
     """
-    return np.asarray(np.clip((1 - np.asarray(agreement, float)) / (1 - worst), 0, 1))
+    agreement = np.asarray(agreement, float)
+    best = max(_upper_quartile(agreement, 1.0), worst + 0.1)
+    return np.asarray(np.clip((best - agreement) / (best - worst), 0, 1))
+
+
+def above_usual(values: FloatArray, reach: float) -> FloatArray:
+    """(L,) 0 up to the upper quartile of the site's labels (0 with fewer than 20), 1 from `reach` above it.
+
+    Args:
+        values: (L,) high = suspicious, NaN when unknown.
+        reach: In the unit of the values, > 0.
+    """
+    values = np.asarray(values, float)
+    return np.asarray(np.clip((values - _upper_quartile(values, 0.0)) / reach, 0, 1))
+
+
+def _upper_quartile(values: FloatArray, without: float) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.quantile(known, 0.75)) if len(known) >= _ENOUGH else without
+
+
+def hollow(empty: FloatArray) -> FloatArray:
+    """(L,) share of the mask that looks like the empty scene, stretched; NaN for an object that stands in the plate.
+
+    Args:
+        empty: (L,) that share, 0..1. From 0.7 on it is not the outline that is in doubt but the object, or it stands.
+    """
+    empty = np.asarray(empty, float)
+    return above_usual(np.where(empty < 0.7, empty, np.nan), 0.3)
+
+
+def edge_aside(gain: FloatArray) -> FloatArray:
+    """(L,) how much better the outline would lie on an edge of the foreground a few pixels aside, larger or smaller.
+
+    Args:
+        gain: (L,) contrast of the outline minus the best of those nearby, -2..2; NaN when unknown.
+    """
+    return np.asarray(np.clip(-np.asarray(gain, float) / 0.3, 0, 1))
 
 
 def edge_doubt(contrast: FloatArray) -> FloatArray:

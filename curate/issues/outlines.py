@@ -1,0 +1,80 @@
+"""Evidence about masks: what detector, segmenter and foreground say about the area, and what it says about itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from curate.annotations import Mask
+from curate.geometry.shapes import Rle
+from curate.issues import scores
+from curate.issues.context import Context
+from curate.issues.inputs import FinderInputs
+from curate.issues.masks import as_rles, mask_agreement, straightness
+from curate.types import BoolArray, FloatArray
+
+__all__ = ["has_mask", "mask_columns"]
+
+
+def has_mask(inputs: FinderInputs) -> BoolArray:
+    """(L,) True for labels with a mask."""
+    masks = inputs.labels.masks
+    return (
+        np.zeros(len(inputs.labels), bool)
+        if masks is None
+        else np.array([bool(mask) for mask in masks], bool)
+    )
+
+
+def mask_columns(
+    inputs: FinderInputs, context: Context, edge: FloatArray | None
+) -> dict[str, FloatArray | None]:
+    """Columns (L,) of the type `inaccurate_mask` by name; nothing when no label has a mask.
+
+    Args:
+        inputs: Tables and evidence.
+        context: What labels and detections say about each other.
+        edge: (L,) doubt about the contrast along the outline.
+    """
+    labels, evidence = inputs.labels, inputs.label_evidence
+    if labels.masks is None:
+        return {}
+    invalid = scores.invalid_polygon(labels.masks)
+    widths = np.asarray(inputs.frames.widths)[labels.frames]
+    heights = np.asarray(inputs.frames.heights)[labels.frames]
+    # A polygon that cannot be rasterised is found by `invalid` and has no pixels to compare.
+    usable = [
+        None if bad else mask for mask, bad in zip(labels.masks, np.nan_to_num(invalid) > 0, strict=True)
+    ]
+    own = as_rles(usable, widths, heights)
+    columns: dict[str, FloatArray | None] = {
+        "mask_box": scores.mask_box_gap(labels.masks, labels.boxes),
+        "invalid": invalid,
+        "edge": edge,
+        "coarse": scores.above_usual(straightness(own), 0.2),
+        "aside": None if evidence.edge_gain is None else scores.edge_aside(evidence.edge_gain),
+        "hollow": None if evidence.mask_empty is None else scores.hollow(evidence.mask_empty),
+        "cut": None if evidence.mask_left is None else scores.above_usual(evidence.mask_left, 0.4),
+    }
+    for name, others in _opinions(inputs, context).items():
+        region, boundary = mask_agreement(own, as_rles(others, widths, heights))
+        columns[f"{name}_region"] = scores.mask_disagreement(region)
+        columns[f"{name}_boundary"] = scores.mask_disagreement(boundary, worst=0.2)
+    return columns
+
+
+def _opinions(inputs: FinderInputs, context: Context) -> dict[str, tuple[Mask | None, ...]]:
+    """Other masks of the same object: inside the label's box or a better one, the detection's, the segmenter's."""
+    evidence, detections = inputs.label_evidence, inputs.detections
+    found: dict[str, tuple[Mask | None, ...]] = {}
+    if evidence.predicted_masks is not None:
+        found["mask"] = evidence.predicted_masks
+        if evidence.redrawn_masks is not None:
+            # Where the box hardly changes there is no other one.
+            pairs = zip(evidence.redrawn_masks, evidence.predicted_masks, strict=True)
+            found["redrawn"] = tuple(new or old for new, old in pairs)
+    if detections.masks is not None:
+        masks: tuple[Rle | None, ...] = detections.masks
+        found["detected"] = tuple(masks[row] if row >= 0 else None for row in context.matched.tolist())
+    if evidence.segmenter_masks is not None:
+        found["segmenter"] = evidence.segmenter_masks
+    return found
