@@ -90,7 +90,7 @@ def _quality(
 
 def _agreement(boxes: FloatArray, others: FloatArray) -> FloatArray:
     """(L,) IoU, 0 for rows that are not known."""
-    known = np.isfinite(others).all(1)
+    known: BoolArray = np.asarray(np.isfinite(others).all(1))
     return np.where(known, box_iou_pairwise(boxes, np.where(known[:, None], others, 0.0)), 0.0)
 
 
@@ -112,7 +112,7 @@ def double_columns(
         # Two people side by side are drawn apart, a double is drawn onto its object.
         boxes = np.asarray(refined, float)
         converge = np.where(has, np.clip((box_iou_pairwise(boxes, boxes[other]) - 0.4) / 0.5, 0, 1), np.nan)
-    tracked = np.isfinite(expected).all(1)
+    tracked: BoolArray = np.asarray(np.isfinite(expected).all(1))
     loose = None
     if len(has):
         loose = np.where(has & tracked[other], (~tracked).astype(float), np.nan)
