@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from curate.assist import COCO_DETECTOR, weights_path
+from curate.bench.kept import Kept, release_memory
+from curate.bench.time_to_ap import new_network, time_to_ap
 from curate.bench.train_data import TrainData
 from curate.bench.train_reference import cpu_seconds, reference_pace
 from curate.detectors import TrainConfig, TrainingSample
+from curate.detectors.config import fingerprint
 from curate.detectors.frames import FrameCache
 from curate.detectors.inference import choose_device
 from curate.detectors.learner import SiteLearner, multiplies_bfloat16
-from curate.detectors.model import new_site_network
 from curate.detectors.trainer import Trainer
 from curate.workflows.measure import StepMeter
 from curate.workflows.progress import SubReporter
@@ -28,59 +30,84 @@ _WARM_UP = 3
 
 
 def bench_train(
-    data: TrainData, *, steps: int, rounds: int, frames: Sequence[int], reporter: SubReporter
+    data: TrainData,
+    kept: Kept,
+    *,
+    steps: int,
+    rounds: int,
+    frames: Sequence[int],
+    minutes: float,
+    reporter: SubReporter,
 ) -> dict[str, Any]:
-    """Both loops on the same network, labels and machine, by turns; then ours on more and more frames.
+    """Both loops on the same network, labels and machine, by turns; ours on more and more frames; time to AP.
 
     Masks are off on both sides: the reference's data path has no crops of them. What our loop does more, averaging
     of weights, shift, zoom and light, is in its time.
 
     Args:
-        data: Labels.
+        data: Labels and gold.
+        kept: What was measured already in an earlier call, by content, and where the rest goes.
         steps: Timed steps of a round.
         rounds: Rounds a side; the better pace of each counts, as the machine may be shared.
         frames: Sizes of the data set, made by repeating the frames.
+        minutes: Of training by each loop for the time to AP; 0 leaves it out.
         reporter: Told how far it is.
 
     Returns:
         "ratio_to_reference" (and the same with bfloat16, None where the device does not multiply it), images a
-        second of both, peak memory, and rows of "frames", "images_per_second",
-        "seconds_to_first_step" and "peak_mb".
+        second of both, peak memory, "growth" with rows of "frames", "images_per_second", "seconds_to_first_step",
+        "recipe_seconds" (what the recipe's steps take with so many frames) and "peak_mb", and "time_to_ap" (see
+        there; None when left out).
     """
-    config = replace(train_config(data.project), mask_head=False, steps=10**6)
+    config = replace(train_config(data.project), mask_head=False, checkpoint_every=10**6)
+    digest = fingerprint(data.samples, data.project.config.classes, config, "", None)
+    parts = [SubReporter(reporter, low, high) for low, high in ((0.0, 0.4), (0.4, 0.6), (0.6, 1.0))]
+    figures = kept.value(
+        lambda: _rounds(data, config, steps, rounds, parts[0]), "rounds", digest, steps, rounds
+    )
+    growth = []
+    for at, count in enumerate(frames):
+        parts[1].update(at / len(frames), f"{count} frames")
+        row = kept.value(partial(_growth, data, config, count, steps), "growth", digest, count, steps)
+        growth.append(row)
+    reached = time_to_ap(data, kept, config, minutes=minutes, reporter=parts[2]) if minutes else None
+    return {**figures, "growth": growth, "time_to_ap": reached}
+
+
+def _rounds(
+    data: TrainData, config: TrainConfig, steps: int, rounds: int, reporter: SubReporter
+) -> dict[str, Any]:
     meter = StepMeter()
-    ours: list[tuple[float, float]] = []
-    reference: list[tuple[float, float]] = []
-    bfloat16: list[tuple[float, float]] = []
+    paces: dict[str, list[tuple[float, float]]] = {"reference": [], "ours": [], "bfloat16": []}
     for turn in range(rounds):
-        reporter.update(turn / (rounds + 1), f"round {turn + 1} of {rounds}: the reference loop")
+        reporter.update(turn / rounds, f"round {turn + 1} of {rounds}: the reference loop")
+        release_memory()
         with meter.step("reference"):
             # As it stands there: no automatic mixed precision unless one asks for it.
             plain = replace(config, precision="float32")
-            learner = SiteLearner(_network(data, plain, torch.contiguous_format), plain)
-            reference.append(reference_pace(learner, data.samples, config, steps, _WARM_UP))
-        reporter.update((turn + 0.5) / (rounds + 1), f"round {turn + 1} of {rounds}: our loop")
+            learner = SiteLearner(new_network(data, plain, torch.contiguous_format), plain)
+            paces["reference"].append(reference_pace(learner, data.samples, config, steps, _WARM_UP))
+        reporter.update((turn + 0.5) / rounds, f"round {turn + 1} of {rounds}: our loop")
+        release_memory()
         with meter.step("ours"):
-            row = _pace(data, data.samples, config, steps)
-            ours.append((row["images_per_second"], row["cpu_seconds_per_image"]))
+            paces["ours"].append(_both(_pace(data, data.samples, config, steps)))
         if multiplies_bfloat16(choose_device(config.device)):
             with meter.step("bfloat16"):
                 fast = _pace(data, data.samples, replace(config, precision="bfloat16"), steps)
-            bfloat16.append((fast["images_per_second"], fast["cpu_seconds_per_image"]))
-    growth = []
-    for at, count in enumerate(frames):
-        reporter.update((rounds + at / len(frames)) / (rounds + 1), f"{count} frames")
-        with meter.step("growth"):
-            row = _pace(data, _repeated(data.samples, count), config, steps)
-        growth.append({"frames": count, **row, "peak_mb": meter.steps["growth"]["peak_mb"]})
+            paces["bfloat16"].append(_both(fast))
+    best = {name: max((pace for pace, _ in values), default=None) for name, values in paces.items()}
+    least = {name: min((cpu for _, cpu in values), default=None) for name, values in paces.items()}
+    against = best["reference"] or 1.0
     return {
-        "ratio_to_reference": round(max(ours)[0] / max(reference)[0], 3),
-        "images_per_second": round(max(ours)[0], 2),
-        "reference_images_per_second": round(max(reference)[0], 2),
-        "cpu_seconds_per_image": round(min(cpu for _, cpu in ours), 4),
-        "reference_cpu_seconds_per_image": round(min(cpu for _, cpu in reference), 4),
-        "ratio_to_reference_bfloat16": (round(max(bfloat16)[0] / max(reference)[0], 3) if bfloat16 else None),
-        "cpu_seconds_per_image_bfloat16": (round(min(cpu for _, cpu in bfloat16), 4) if bfloat16 else None),
+        "ratio_to_reference": round((best["ours"] or 0.0) / against, 3),
+        "images_per_second": round(best["ours"] or 0.0, 2),
+        "reference_images_per_second": round(against, 2),
+        "cpu_seconds_per_image": least["ours"],
+        "reference_cpu_seconds_per_image": round(least["reference"] or 0.0, 4),
+        "ratio_to_reference_bfloat16": None
+        if best["bfloat16"] is None
+        else round(best["bfloat16"] / against, 3),
+        "cpu_seconds_per_image_bfloat16": least["bfloat16"],
         "precision": config.precision,
         "peak_mb": meter.steps["ours"]["peak_mb"],
         "reference_peak_mb": meter.steps["reference"]["peak_mb"],
@@ -90,21 +117,27 @@ def bench_train(
         "threads": torch.get_num_threads(),
         "rounds": [
             {"ours": round(own, 2), "reference": round(other, 2)}
-            for (own, _), (other, _) in zip(ours, reference, strict=True)
+            for (own, _), (other, _) in zip(paces["ours"], paces["reference"], strict=True)
         ],
-        "growth": growth,
     }
 
 
-def _network(data: TrainData, config: TrainConfig, layout: torch.memory_format) -> Any:
-    model = new_site_network(
-        weights_path(COCO_DETECTOR),
-        data.project.config.classes,
-        channels=3,
-        mask_head=False,
-        seed=config.seed,
-    )
-    return model.to(choose_device(config.device)).to(memory_format=layout)
+def _both(row: Mapping[str, float]) -> tuple[float, float]:
+    return row["images_per_second"], row["cpu_seconds_per_image"]
+
+
+def _growth(data: TrainData, config: TrainConfig, count: int, steps: int) -> dict[str, Any]:
+    meter = StepMeter()
+    release_memory()
+    with meter.step("growth"):
+        row = _pace(data, _repeated(data.samples, count), config, steps)
+    whole = row["seconds_to_first_step"] + (config.steps - 1) * config.batch_size / row["images_per_second"]
+    return {
+        "frames": count,
+        **row,
+        "recipe_seconds": round(whole, 1),
+        "peak_mb": meter.steps["growth"]["peak_mb"],
+    }
 
 
 def _pace(
@@ -112,7 +145,7 @@ def _pace(
 ) -> dict[str, float]:
     """Images a second of our loop once it runs, frames decoded in the timed steps as they come."""
     started = time.perf_counter()
-    learner = SiteLearner(_network(data, config, torch.channels_last), config)
+    learner = SiteLearner(new_network(data, config, torch.channels_last), config)
     trainer = Trainer(learner, FrameCache(samples, config, None), config)
     trainer.advance()
     first = time.perf_counter() - started
@@ -149,15 +182,36 @@ def train_markdown(figures: dict[str, Any]) -> str:
     if figures["growth"]:
         lines += [
             "",
-            "| frames | images a second | seconds to the first step | peak MB |",
-            "|---|---|---|---|",
+            "| frames | images a second | seconds to the first step | seconds of the recipe | peak MB |",
+            "|---|---|---|---|---|",
         ]
     for row in figures["growth"]:
         cells = [
             row["frames"],
             row["images_per_second"],
             row["seconds_to_first_step"],
+            row["recipe_seconds"],
             f"{row['peak_mb']:.0f}",
         ]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    if figures["time_to_ap"] is not None:
+        lines += _ap_lines(figures["time_to_ap"])
     return "\n".join(lines)
+
+
+def _ap_lines(reached: Mapping[str, Any]) -> list[str]:
+    lines = ["", f"Time to AP, {reached['minutes']:g} minutes a loop:", ""]
+    lines += ["| figure | reached by both | ours | reference | times as fast |", "|---|---|---|---|---|"]
+    for metric, row in reached["to"].items():
+        if row["target"] is None:
+            lines.append(f"| {metric} | - | - | - | - |")
+            continue
+        cells = [f"{row['target']:.3f}", f"{row['ours']:.1f} s", f"{row['reference']:.1f} s", row["ratio"]]
+        lines.append("| " + " | ".join(str(cell) for cell in (metric, *cells)) + " |")
+    lines += ["", "| seconds | loop | AP | AP50 |", "|---|---|---|---|"]
+    for loop in ("ours", "reference"):
+        lines += [
+            f"| {row['seconds']:.1f} | {loop} | {row['box_ap']:.3f} | {row['box_ap50']:.3f} |"
+            for row in reached[loop]["curve"]
+        ]
+    return lines

@@ -46,11 +46,16 @@ def train(
     frames: Annotated[
         str, typer.Option(help="Sizes of the data set for the growth table.")
     ] = "500,2000,8000",
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Of training by each loop for the time to AP; 0: leave it out.")
+    ] = 2.0,
     project: FolderOption = None,
     source: SourceOption = None,
+    cache: CacheOption = _CACHE,
     json_file: FileOption = None,
 ) -> None:
-    """Images a second against torchvision's reference training loop: same network, data and machine, in one run."""
+    """Images a second and time to AP against torchvision's reference loop: same network, data, machine, one run."""
+    from curate.bench.kept import Kept
     from curate.bench.train import bench_train, train_markdown
     from curate.bench.train_data import train_data
     from curate.workflows.progress import SubReporter
@@ -58,7 +63,13 @@ def train(
     sizes = [int(value) for value in _numbers(frames, "--frames")]
     with train_data(project, source) as data, progress_bar() as reporter:
         figures = bench_train(
-            data, steps=steps, rounds=rounds, frames=sizes, reporter=SubReporter(reporter, 0.0, 1.0)
+            data,
+            Kept(cache),
+            steps=steps,
+            rounds=rounds,
+            frames=sizes,
+            minutes=minutes,
+            reporter=SubReporter(reporter, 0.0, 1.0),
         )
     _tell(train_markdown(figures), figures, json_file)
 

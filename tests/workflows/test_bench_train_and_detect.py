@@ -14,19 +14,21 @@ import torch
 from typer.testing import CliRunner
 
 from curate.assist import EMBEDDER, weights_path
-from curate.bench import detect
+from curate.bench import detect, train_reference
 from curate.bench import detect_jobs as jobs
 from curate.bench.detect import bench_detect
 from curate.bench.detect_backbone import Lite0
 from curate.bench.detect_peer import ANCHORS, PEER, PeerDetector, PeerLearner, new_peer, site_anchors
 from curate.bench.kept import Kept
 from curate.bench.null import bench_null
+from curate.bench.time_to_ap import times_to
 from curate.bench.train_data import TrainData, train_data
 from curate.cli.main import app
 from curate.detectors import TrainConfig
 from curate.detectors.frames import FrameCache
+from curate.detectors.learner import ParameterGroup
 from curate.detectors.trainer import Trainer
-from curate.errors import ConfigError
+from curate.errors import ConfigError, TrainingError
 from curate.workflows.progress import Cancelled, Quiet, SubReporter
 from curate.workflows.train import train_config
 
@@ -183,24 +185,60 @@ def test_a_bench_that_was_cut_off_goes_on(
 @pytest.mark.slow
 def test_both_loops_are_timed_and_written_down(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "train.json"
-    arguments = [
-        "--steps",
-        "1",
-        "--rounds",
-        "1",
-        "--frames",
-        "3,30",
-        "--project",
-        str(folder),
-        "--json",
-        str(file),
-    ]
-    result = CliRunner().invoke(app, ["bench", "train", *arguments])
+    options = ["--steps", "1", "--rounds", "1", "--frames", "3,30", "--minutes", "0.0001"]
+    places = ["--project", str(folder), "--json", str(file), "--cache", str(tmp_path / "kept")]
+    result = CliRunner().invoke(app, ["bench", "train", *options, *places])
     assert result.exit_code == 0, result.output
     figures = json.loads(file.read_text())
     ratio = figures["images_per_second"] / figures["reference_images_per_second"]
     assert figures["ratio_to_reference"] == pytest.approx(ratio, rel=0.05)
     assert [row["frames"] for row in figures["growth"]] == [3, 30]
+    assert all(row["recipe_seconds"] > row["seconds_to_first_step"] for row in figures["growth"])
+    reached = figures["time_to_ap"]
+    for loop in ("ours", "reference"):
+        assert reached[loop]["error"] == ""
+        assert [row["step"] for row in reached[loop]["curve"]] == list(range(1, 9))
+        seconds = [row["seconds"] for row in reached[loop]["curve"]]
+        assert seconds == sorted(seconds)
+    assert set(reached["to"]) == {"box_ap", "box_ap50"}
+    again = CliRunner().invoke(app, ["bench", "train", *options, *places])
+    assert again.exit_code == 0, again.output
+    assert json.loads(file.read_text()) == figures
+
+
+def test_time_to_ap_is_that_to_the_largest_value_that_both_reach() -> None:
+    def curve(*values: float) -> list[dict[str, float]]:
+        return [{"seconds": 10.0 * (at + 1), "box_ap": ap, "box_ap50": 0.9} for at, ap in enumerate(values)]
+
+    reached = times_to(curve(0.5, 0.7, 0.72, 0.71), curve(0.4, 0.45, 0.6, 0.7))
+    assert reached["box_ap"] == {"target": 0.7, "ours": 20.0, "reference": 40.0, "ratio": 2.0}
+    assert reached["box_ap50"] == {"target": 0.9, "ours": 10.0, "reference": 10.0, "ratio": 1.0}
+    assert times_to([], curve(0.5))["box_ap"]["target"] is None
+
+
+def test_the_reference_loop_has_the_reference_s_schedule_and_ends_at_a_nan(data: TrainData) -> None:
+    """Warm-up over the first epoch, a tenth from 16 / 26 and from 22 / 26 on."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    schedule = train_reference._schedule(optimizer, 11, 260)
+    rates = []
+    for _ in range(260):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert (rates[0], rates[10], rates[159]) == pytest.approx((0.001, 1.0, 1.0))
+    assert (rates[160], rates[219], rates[220]) == pytest.approx((0.1, 0.1, 0.01))
+
+    class Broken:
+        model, groups = torch.nn.Linear(1, 1), (ParameterGroup([weight], 1.0),)
+
+        def losses(self, batch: object, step: int) -> dict[str, torch.Tensor]:
+            return {"loss": weight.sum() * float("nan")}
+
+    config = TrainConfig(steps=2, batch_size=2, input_size=160, device="cpu")
+    loop = train_reference.ReferenceLoop(Broken(), data.samples, config, 1e-3)
+    with pytest.raises(TrainingError, match="step 1"):
+        loop.advance()
 
 
 def test_seeds_of_one_recipe_are_compared_with_themselves(data: TrainData, tmp_path: Path) -> None:
