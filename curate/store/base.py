@@ -19,6 +19,7 @@ __all__ = ["STREAM", "StoreBase", "chunked", "dump_json"]
 
 T = TypeVar("T")
 _CHUNK = 1000
+_BULK_KIB = 1 << 20
 STREAM: dict[str, Any] = {"yield_per": 2000}
 """Execution options of a query whose rows must not all be in memory at once."""
 
@@ -87,6 +88,24 @@ class StoreBase:
                     yield connection
                 finally:
                     self._local.connection = None
+
+    @contextmanager
+    def bulk(self) -> Iterator[Connection]:
+        """`begin` for millions of rows: SQLite gets more memory meanwhile.
+
+        Rows with random keys touch every page of every index; those that do not fit into memory are read and written
+        again for each row.
+        """
+        with self.begin() as connection:
+            if connection.dialect.name != "sqlite":
+                yield connection
+                return
+            before = connection.exec_driver_sql("PRAGMA cache_size").scalar()
+            connection.exec_driver_sql(f"PRAGMA cache_size = -{_BULK_KIB}")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -160,6 +160,11 @@ def _issues(connection: Connection) -> Iterator[Finding]:
     query = sa.select(table.c.id).where(table.c.state == "decided", table.c.decision_id.is_(None))
     rows = list(connection.execute(query.limit(10_000)).scalars())
     yield from _named("issue", "it is decided, but by no decision", rows, "issue")
+    same = schema.frames.c.id == table.c.frame_id
+    query = sa.select(table.c.id).join_from(table, schema.frames, same)
+    query = query.where(sa.func.coalesce(table.c.clip, "") != schema.frames.c.clip)
+    rows = list(connection.execute(query.limit(10_000)).scalars())
+    yield from _named("issue", "its recording is not its frame's", rows, "issue")
 
 
 def _decisions(connection: Connection) -> Iterator[Finding]:

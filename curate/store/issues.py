@@ -51,11 +51,11 @@ class IssueStore(StoreBase):
         seen = dict(revisions or {})
         found: set[str] = set()
         counts = dict.fromkeys(("new", "updated", "unchanged", "decided"), 0)
-        with self.begin() as connection:
+        with self.bulk() as connection:
             for chunk in chunked(issues):
-                _check(connection, chunk, found)
+                clips = _check(connection, chunk, found)
                 seen |= _newest_revisions(connection, chunk, seen)
-                for change, number in _take_in(connection, chunk, seen).items():
+                for change, number in _take_in(connection, chunk, seen, clips).items():
                     counts[change] += number
             waiting = (IssueState.OPEN.value, IssueState.SKIPPED.value)
             query = sa.select(_table.c.id).where(_table.c.state.in_(waiting))
@@ -105,9 +105,7 @@ class IssueStore(StoreBase):
             if value is not None
         ]
         if clip is not None:
-            fixed.append(
-                _table.c.frame_id.in_(sa.select(schema.frames.c.id).where(schema.frames.c.clip == clip))
-            )
+            fixed.append(_table.c.clip == clip)
         if probability is not None:
             fixed.append(_table.c.probability.between(*probability))
         rows: list[Any] = []
@@ -229,23 +227,33 @@ def _walk(
     connection: Connection, where: list[sa.ColumnElement[bool]], limit: int, after: str | None
 ) -> list[Any]:
     """At most `limit` issues behind the cursor by rank: first its own severity, then the lower ones."""
-    query = sa.select(_table).where(*where)
+    # Of the ids alone, which an index answers without a look at the rows.
+    query = sa.select(_table.c.id).where(*where)
     if after is None:
-        return list(connection.execute(query.order_by(*_RANK).limit(limit)))
+        return _rows(connection, query.order_by(*_RANK).limit(limit))
     text, _, last = after.partition(" ")
     try:
         severity = float(text)
     except ValueError as error:
         raise StoreError(f"not a cursor of the queue: {after!r}", hint="start from the first page") from error
     same = query.where(_table.c.severity == severity, _table.c.id > last).order_by(_table.c.id).limit(limit)
-    rows = list(connection.execute(same))
+    rows = _rows(connection, same)
     if len(rows) < limit:
         lower = query.where(_table.c.severity < severity).order_by(*_RANK).limit(limit - len(rows))
-        rows += connection.execute(lower)
+        rows += _rows(connection, lower)
     return rows
 
 
-def _values(issue: Issue, revisions: Mapping[str, int]) -> dict[str, Any]:
+def _rows(connection: Connection, ids: sa.Select[tuple[str]]) -> list[Any]:
+    """Whole issues of a query of ids, in any order."""
+    return [
+        row
+        for chunk in chunked(connection.execute(ids).scalars())
+        for row in connection.execute(sa.select(_table).where(_table.c.id.in_(chunk)))
+    ]
+
+
+def _values(issue: Issue, revisions: Mapping[str, int], clips: Mapping[str, str]) -> dict[str, Any]:
     item = f"issue {issue.id}"
     for name, number in (("severity", issue.severity), ("probability", issue.probability)):
         if not 0 <= number <= 1:
@@ -256,6 +264,7 @@ def _values(issue: Issue, revisions: Mapping[str, int]) -> dict[str, Any]:
         "type": issue.type.value,
         "state": IssueState.OPEN.value,
         "frame_id": issue.frame_id,
+        "clip": clips[issue.frame_id],
         "annotation_id": issue.annotation_id,
         "annotation_revision": None if issue.annotation_id is None else revisions[issue.annotation_id],
         "group_id": issue.group_id,
@@ -267,7 +276,9 @@ def _values(issue: Issue, revisions: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _take_in(connection: Connection, issues: list[Issue], revisions: Mapping[str, int]) -> dict[str, int]:
+def _take_in(
+    connection: Connection, issues: list[Issue], revisions: Mapping[str, int], clips: Mapping[str, str]
+) -> dict[str, int]:
     """Insert or update one chunk; how many were new, updated, unchanged, decided."""
     query = sa.select(_table.c.id, _table.c.state, _table.c.payload, _table.c.annotation_revision)
     ids = [issue.id for issue in issues]
@@ -275,7 +286,7 @@ def _take_in(connection: Connection, issues: list[Issue], revisions: Mapping[str
     rows: dict[str, list[dict[str, Any]]] = {"new": [], "updated": [], "unchanged": [], "decided": []}
     now = time.time()
     for issue in issues:
-        values = _values(issue, revisions)
+        values = _values(issue, revisions, clips)
         change = _compare(stored.get(issue.id), values)
         if change == "new":
             values["created_at"] = now
@@ -315,18 +326,33 @@ def _newest_revisions(connection: Connection, issues: list[Issue], seen: Mapping
     return {row.id: row.revision for row in connection.execute(query)}
 
 
-def _check(connection: Connection, issues: list[Issue], found: set[str]) -> None:
-    """Every frame and label that the issues name is there, and no id came before; adds the ids to `found`."""
+def _check(connection: Connection, issues: list[Issue], found: set[str]) -> dict[str, str]:
+    """Every frame and label that the issues name is there, and no id came before; adds the ids to `found`.
+
+    Returns:
+        Frame id -> its recording.
+    """
     for issue in issues:
         if issue.id in found:
             raise DataError("a scan gave two issues the same id", item=f"issue {issue.id}")
         found.add(issue.id)
-    for column, name in ((schema.frames.c.id, "frame_id"), (schema.heads.c.id, "annotation_id")):
-        wanted = {getattr(issue, name) for issue in issues} - {None}
-        known = set(connection.execute(sa.select(column).where(column.in_(wanted))).scalars())
-        for issue in issues:
-            value = getattr(issue, name)
-            if value is not None and value not in known:
+    frames, heads = schema.frames.c, schema.heads.c
+    wanted = {issue.frame_id for issue in issues}
+    query = sa.select(frames.id, frames.clip).where(frames.id.in_(wanted))
+    clips = {row.id: row.clip for row in connection.execute(query)}
+    labelled = {issue.annotation_id for issue in issues if issue.annotation_id is not None}
+    known = set(connection.execute(sa.select(heads.id).where(heads.id.in_(labelled))).scalars())
+    for issue in issues:
+        for name, value, there in (
+            ("frame_id", issue.frame_id, issue.frame_id in clips),
+            (
+                "annotation_id",
+                issue.annotation_id,
+                issue.annotation_id is None or issue.annotation_id in known,
+            ),
+        ):
+            if not there:
                 raise NotFoundError(
                     f"the issue names {name} {value}, which is not in the store", item=f"issue {issue.id}"
                 )
+    return clips

@@ -52,7 +52,7 @@ class LabelStore(StoreBase):
             DataError: An attribute is not a JSON value; nothing is added.
         """
         added = 0
-        with self.begin() as connection:
+        with self.bulk() as connection:
             for chunk in chunked(annotations):
                 added += add_labels(connection, chunk, actor)
             if added:

@@ -85,6 +85,7 @@ BREAKS = {
     "UPDATE annotation_revisions SET x1 = 0.5 WHERE revision = 0 AND annotation_id = :label": "not what they were",
     "UPDATE annotation_revisions SET decision_id = NULL WHERE decision_id = 'd1'": "effects and the label revisions",
     "UPDATE issues SET decision_id = NULL WHERE id = 'issue-1'": "decided, but by no decision",
+    "UPDATE issues SET clip = 'evening' WHERE id = 'issue-3'": "its recording is not its frame's",
     "DELETE FROM decisions WHERE id = 'd2'": "points to no row of decisions",
     "UPDATE issue_tallies SET count = count + 1": "the kept counts differ from the issues",
     "DELETE FROM source_tallies WHERE source = 'cheap'": "the kept counts differ from the labels",
