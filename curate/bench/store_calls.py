@@ -25,7 +25,7 @@ from curate.annotations import (
     ProposalKind,
 )
 from curate.bench.store_fill import LABELS_A_FRAME, fill, frame_digest
-from curate.review import decide, review_progress, undo_last
+from curate.review import decide, review_progress, reviewer_stats, second_queue, undo_last
 from curate.versions import diff_versions, get_version, list_versions
 from curate.workflows.ingest import ingest
 from curate.workflows.labels import export_coco, import_coco
@@ -210,6 +210,33 @@ def queue_deep(bench: Bench) -> None:
     bench.each(lambda chance: store.issues(limit=100, after=f"{chance.random()!r} "))
 
 
+def queue_filtered(bench: Bench) -> None:
+    """A page behind filters that fit little: a recording, a narrow or empty range of P(error), some types."""
+    store = bench.project.store
+    clips = store.clips()
+
+    def show(chance: random.Random) -> None:
+        clip = chance.choice((None, chance.choice(clips)))
+        low = chance.choice((0.0, 0.1, 0.8, 0.95))
+        types = chance.sample(list(IssueType), 3) if chance.random() < 0.5 else None
+        store.issues(types=types, clip=clip, probability=(low, low + 0.001), limit=16)
+
+    bench.each(show)
+
+
+def team(bench: Bench) -> None:
+    """What the people did, how far they agree, what one of them should judge again, the newest changes, recordings."""
+    store = bench.project.store
+
+    def show(_: random.Random) -> None:
+        reviewer_stats(store)
+        second_queue(store, "another", share=1.0)
+        store.audit_log(50)
+        store.clips()
+
+    bench.each(show)
+
+
 def decision(bench: Bench) -> None:
     """Apply the proposal of one issue, saved on the disk; every fifth time undo the last."""
     store = bench.project.store
@@ -296,7 +323,9 @@ CALLS: dict[str, Call] = {
     "scan_result": Call(take_in_scan),
     "queue_page": Call(queue_page, interactive=True),
     "queue_deep": Call(queue_deep, interactive=True),
+    "queue_filtered": Call(queue_filtered, interactive=True),
     "decision": Call(decision, interactive=True),
+    "team": Call(team, interactive=True),
     "frame_open": Call(frame_open, interactive=True),
     "frames_page": Call(frames_page, interactive=True),
     "status": Call(status, interactive=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -57,13 +58,23 @@ class RunLog:
         self._events.add_scalar("validation", score, step)
 
     def __enter__(self) -> RunLog:
+        self._hook = threading.excepthook
+        threading.excepthook = self._passed_on
         return self
+
+    def _passed_on(self, failed: threading.ExceptHookArgs) -> None:
+        """What TensorBoard's thread raises (a full disk) comes to us from its calls: no traceback besides."""
+        if type(failed.thread).__module__.partition(".")[0] != "tensorboard":
+            self._hook(failed)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._events.close()
+        try:
+            self._file.close()
+            self._events.close()
+        finally:
+            threading.excepthook = self._hook
 
 
 def scores_of(path: Path, done: int) -> list[float]:

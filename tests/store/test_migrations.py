@@ -1,5 +1,10 @@
 """Every migration is tried on a database of the revision before that has something in every table."""
 
+import json
+import zlib
+from hashlib import sha256
+
+import pytest
 import sqlalchemy as sa
 from alembic import command
 
@@ -139,6 +144,51 @@ FIRST = {
     },
 }
 """One row for every table of the first schema."""
+MANIFEST = FIRST["versions"]["manifest"]
+ADDED = {
+    "0002": {
+        "version_parts": {"version_id": "7c2a8b", "number": 0, "content": zlib.compress(MANIFEST.encode())},
+        "issue_tallies": {
+            "type": "spurious",
+            "state": "decided",
+            "verdict": "keep",
+            "count": 1,
+            "expected": 0.25,
+        },
+        "source_tallies": {"source": "cheap", "labels": 1, "frames": 1},
+        "backups": {"path": "/away/week.zip", "sha256": "ab", "created_at": 1.0},
+    },
+    "0003": {
+        "users": {
+            "name": "ann",
+            "role": "owner",
+            "password": "hash",
+            "active": True,
+            "created_by": "ann",
+            "created_at": 1.0,
+        },
+        "leases": {"issue_id": "i1", "reviewer": "ann", "expires_at": 1.0},
+        "opinions": {"issue_id": "i1", "reviewer": "bob", "kind": "keep", "created_at": 3.0},
+        "audit": {
+            "at": 1.0,
+            "actor": "ann",
+            "action": "frames.add",
+            "item": "",
+            "detail": "{}",
+            "digest": sha256(json.dumps(["", "1.0", "ann", "frames.add", "", "{}"]).encode()).hexdigest(),
+        },
+        "tombstones": {
+            "kind": "frame",
+            "id": "cd" * 16,
+            "actor": "ann",
+            "reason": "r 1",
+            "versions": '["7c2a8b"]',
+            "created_at": 1.0,
+        },
+    },
+    "0004": {},
+}
+"""One row for every table that a revision brought; the revisions in their order."""
 
 
 def _fill(connection, rows):
@@ -148,18 +198,53 @@ def _fill(connection, rows):
         connection.execute(sa.insert(metadata.tables[name]), values)
 
 
-def _at_first(url):
-    """A database of the first release, filled."""
-    from hashlib import sha256
+def _rows_at(revision):
+    """One row for every table of a revision."""
+    version = FIRST["versions"] | {"content_hash": sha256(MANIFEST.encode()).hexdigest()}
+    rows = FIRST | {"versions": version}
+    for added in (name for name in ADDED if name <= revision):
+        rows |= ADDED[added]
+    if revision >= "0002":
+        del version["manifest"]
+    if revision >= "0004":
+        rows["issues"] = FIRST["issues"] | {"clip": "morning"}
+    return rows
 
+
+def _at(url, revision):
+    """A database of a revision with something in every table."""
     engine = create_engine(parse_target(url))
     with engine.connect() as plain:
         connection = plain.execution_options(crossguard_write=True)
         with connection.begin():
-            command.upgrade(alembic_config(connection), "0001")
-            digest = sha256(FIRST["versions"]["manifest"].encode()).hexdigest()
-            _fill(connection, FIRST | {"versions": FIRST["versions"] | {"content_hash": digest}})
+            command.upgrade(alembic_config(connection), revision)
+            _fill(connection, _rows_at(revision))
     engine.dispose()
+
+
+def _at_first(url):
+    _at(url, "0001")
+
+
+@pytest.mark.parametrize("revision", ["0001", *ADDED])
+def test_every_revision_goes_up_to_today_with_its_data(url, revision):
+    assert list(ADDED)[-1] == HEAD, "a new migration needs a row for each of its tables here"
+    _at(url, revision)
+    with Store.open(url) as store:
+        with store.begin() as connection:
+            counts = {
+                name: connection.execute(
+                    sa.select(sa.func.count()).select_from(schema.metadata.tables[name])
+                ).scalar()
+                for name in _rows_at(HEAD)
+            }
+        here = set(_rows_at(revision)) | {"version_parts", "issue_tallies", "source_tallies"}
+        assert counts == {name: int(name in here) for name in counts}
+        assert set(counts) == set(schema.metadata.tables)
+        assert store.check_database() == []
+        assert [issue.id for issue in store.issues((IssueState.DECIDED,), clip="morning").issues] == ["i1"]
+        assert store.issues((IssueState.DECIDED,), clip="evening").issues == ()
+        assert dict(get_version(store, "7c2a8b").manifest.annotations) == {"a": 0}
 
 
 def test_the_first_release_goes_up_to_today_with_its_data(url):
