@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from curate.evaluation.calibration import calibration_error, reliability_sums
 from curate.evaluation.curves import (
     BlockCurve,
     average_precision,
@@ -14,35 +15,24 @@ from curate.evaluation.curves import (
     false_per_frame,
     recall_at_false,
 )
-from curate.evaluation.gold import COUNTS
+from curate.evaluation.error_kinds import errors_by_block
 from curate.evaluation.matching import THRESHOLDS, Matches
+from curate.evaluation.scopes import ALL, Scope, Scopes
 from curate.evaluation.scorer import Scorer
-from curate.evaluation.traffic import absolute_count_errors
-from curate.types import BoolArray, FloatArray, IntArray
+from curate.evaluation.traffic import absolute_count_errors, place_count_errors
+from curate.types import FloatArray, IntArray
 
-__all__ = ["BlockFigures", "Scope", "block_figures", "scope_members"]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a figure speaks of: kind ("all", "class", "slice", "motion") and the name of it."""
-
-    kind: str
-    name: str = ""
+__all__ = ["BlockFigures", "block_figures"]
 
 
 @dataclass(frozen=True)
 class _Point:
-    """Counts per block at the operating point, each (B,), and the curve for false positives at a recall.
-
-    `count_error` is the sum over the block's frames of |detections - objects|.
-    """
+    """Counts per block at the operating point, each (B,), and the curve for false positives at a recall."""
 
     true: FloatArray
     false: FloatArray
     positives: FloatArray
     curve: BlockCurve | None
-    count_error: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +44,9 @@ class BlockFigures:
         curves: (scope, "box" or "mask") -> per class ten curves, one per IoU threshold; a class as scope is
             read from "all".
         points: scope -> counts at the operating point.
+        sums: scope -> figure -> (B,) sum over the block's frames of what is told by the frame: the count error
+            |detections - objects|, errors of each kind.
+        reliability: scope -> (3, B, 10) as `reliability_sums` gives it.
         frames: (B,) frames of each block.
         recalls: Recalls for false positives per frame.
         alarms: False alarms an hour -> false positives per frame, for the recall at them.
@@ -62,22 +55,29 @@ class BlockFigures:
     classes: tuple[str, ...]
     curves: Mapping[tuple[Scope, str], Sequence[Sequence[BlockCurve]]]
     points: Mapping[Scope, _Point]
+    sums: Mapping[Scope, Mapping[str, FloatArray]]
+    reliability: Mapping[Scope, FloatArray]
     frames: FloatArray
     recalls: tuple[float, ...]
     alarms: Mapping[float, float] = field(default_factory=dict)
 
     def under(self, weights: FloatArray) -> dict[Scope, dict[str, FloatArray]]:
         """Scope -> metric -> (R,) values for R weightings (R, B) of the blocks; NaN where undefined."""
-        result: dict[Scope, dict[str, FloatArray]] = {scope: {} for scope in self.points}
+        result: dict[Scope, dict[str, FloatArray]] = {scope: {} for scope in (*self.points, *self.sums)}
         for (scope, geometry), rows in self.curves.items():
             # (K, T, R) for K classes and T thresholds.
             values = np.array([[average_precision(curve, weights) for curve in curves] for curves in rows])
             result[scope].update(_ap_metrics(geometry, values))
-            if scope == Scope("all"):
+            if scope == ALL:
                 for label, name in enumerate(self.classes):
                     result[Scope("class", name)].update(_ap_metrics(geometry, values[[label]]))
         for scope, point in self.points.items():
             result[scope].update(self._point_metrics(point, weights))
+        frames = weights @ self.frames
+        for scope, sums in self.sums.items():
+            result[scope].update({metric: (weights @ values) / frames for metric, values in sums.items()})
+        for scope, bins in self.reliability.items():
+            result[scope]["calibration_error"] = calibration_error(bins, weights)
         return result
 
     def _point_metrics(self, point: _Point, weights: FloatArray) -> dict[str, FloatArray]:
@@ -93,8 +93,6 @@ class BlockFigures:
             found = recall_at_false(point.curve, weights, list(self.alarms.values()), self.frames)
             for column, limit in enumerate(self.alarms):
                 result[f"recall@{limit:g}/h"] = found[:, column]
-        if point.count_error is not None:
-            result["count_error"] = (weights @ point.count_error) / (weights @ self.frames)
         return result
 
 
@@ -110,54 +108,85 @@ def _ap_metrics(geometry: str, values: FloatArray) -> dict[str, FloatArray]:
     }
 
 
-def scope_members(
-    scorer: Scorer, scope: Scope, classes: Sequence[str], subsets: Mapping[Scope, BoolArray]
-) -> BoolArray:
-    """(G,) objects that count in a scope."""
-    members = scorer.gold.kind == COUNTS
-    if scope.kind == "class":
-        return np.asarray(members & (scorer.gold.label == list(classes).index(scope.name)))
-    return np.asarray(members & subsets[scope]) if scope in subsets else members
-
-
 def block_figures(
-    scorer: Scorer,
-    classes: Sequence[str],
-    blocks: IntArray,
-    subsets: Mapping[Scope, BoolArray],
-    *,
-    masks: bool,
-    per_hour: float | None = None,
+    scorer: Scorer, scopes: Scopes, blocks: IntArray, *, masks: bool, per_hour: float | None = None
 ) -> BlockFigures:
     """Match one run and cut its curves by block.
 
     Args:
         scorer: The run.
-        classes: Class names.
+        scopes: What is told apart.
         blocks: (F,) block of each frame, 0 .. B - 1.
-        subsets: Slices and motion: scope -> (G,) objects.
         masks: Whether masks are compared too.
         per_hour: Frames of an hour; None leaves out what is told by the hour.
     """
-    count = int(blocks.max()) + 1
+    count, classes = int(blocks.max()) + 1, scopes.classes
     curves: dict[tuple[Scope, str], list[list[BlockCurve]]] = {}
     points: dict[Scope, _Point] = {}
-    for scope in (Scope("all"), *subsets):
-        subset = subsets.get(scope)
+    for scope in (ALL, *scopes.parts):
+        subset = scopes.subset(scorer, scope)
         for geometry in ("box", "mask") if masks else ("box",):
-            matches = scorer.matches(masks=geometry == "mask", subset=subset)
+            outside = scopes.outside(scorer, scope, masks=geometry == "mask")
+            matches = scorer.matches(masks=geometry == "mask", subset=subset, outside=outside)
             curves[scope, geometry] = [
                 _class_curves(scorer, matches, label, blocks, count) for label in range(len(classes))
             ]
             if geometry == "box":
-                points[scope] = _point(scorer, matches, None, blocks, count, curve=subset is None)
-            if geometry == "box" and subset is None:
+                points[scope] = _point(scorer, matches, None, blocks, count, curve=scope == ALL)
+            if geometry == "box" and scope == ALL:
+                whole = matches
                 for label, name in enumerate(classes):
                     points[Scope("class", name)] = _point(scorer, matches, label, blocks, count, curve=True)
     frames = np.bincount(blocks, minlength=count).astype(float)
     limits = scorer.settings.alarms_per_hour if per_hour is not None else ()
     alarms = {limit: limit / per_hour for limit in limits if per_hour is not None}
-    return BlockFigures(tuple(classes), curves, points, frames, scorer.settings.recalls, alarms)
+    return BlockFigures(
+        classes,
+        curves,
+        points,
+        _sums(scorer, scopes, whole, blocks, count),
+        _reliability(scorer, classes, whole, blocks, count),
+        frames,
+        scorer.settings.recalls,
+        alarms,
+    )
+
+
+def _sums(
+    scorer: Scorer, scopes: Scopes, matches: Matches, blocks: IntArray, count: int
+) -> dict[Scope, dict[str, FloatArray]]:
+    """What is told by the frame, added up by block: errors of each kind, of counts (also by approach)."""
+    errors = errors_by_block(
+        scorer.gold, scorer.detections, scorer.pairs, matches, scorer.settings.score, blocks
+    )
+    result: dict[Scope, dict[str, FloatArray]] = {}
+    named = {ALL: None, **{Scope("class", name): label for label, name in enumerate(scopes.classes)}}
+    for scope, label in named.items():
+        result[scope] = {
+            "count_error": _summed(absolute_count_errors(scorer, matches, label), blocks, count),
+            **{
+                f"errors@{kind}": np.bincount(
+                    block if label is None else block[klass == label], minlength=count
+                ).astype(float)
+                for kind, (block, klass) in errors.items()
+            },
+        }
+    for scope, (ring, label) in scopes.counted_places().items():
+        values = place_count_errors(scorer, matches, label, ring)
+        result[scope] = {"count_error": _summed(values, blocks, count)}
+    return result
+
+
+def _reliability(
+    scorer: Scorer, classes: Sequence[str], matches: Matches, blocks: IntArray, count: int
+) -> dict[Scope, FloatArray]:
+    found, where = scorer.detections, blocks[scorer.detections.frame]
+    true, false = matches.true[0], matches.false[0]
+    result = {ALL: reliability_sums(found.scores, true, false, where, count)}
+    for label, name in enumerate(classes):
+        mine = found.label == label
+        result[Scope("class", name)] = reliability_sums(found.scores, true & mine, false & mine, where, count)
+    return result
 
 
 def _positives(
@@ -192,7 +221,6 @@ def _point(
         np.bincount(where[false & shown], minlength=count).astype(float),
         positives,
         whole if curve else None,
-        _summed(absolute_count_errors(scorer, matches, label), blocks, count) if curve else None,
     )
 
 

@@ -18,7 +18,7 @@ from curate.evaluation.settings import EvalSettings
 from curate.geometry.boxes import xyxy_to_xywh
 from curate.types import BoolArray, FloatArray
 
-__all__ = ["SIZES", "CocoFigures", "coco_figures"]
+__all__ = ["SIZES", "CocoFigures", "coco_figures", "detection_area"]
 
 _LARGEST = 1e5**2
 _OUTSIDE = 4.0 * _LARGEST
@@ -84,7 +84,7 @@ def coco_figures(
         for row, box in enumerate(xyxy_to_xywh(gold.boxes).tolist())
         if usable[row]
     ]
-    found_area = np.where(absorb, _OUTSIDE, _detection_area(detections, masks))
+    found_area = np.where(absorb, _OUTSIDE, detection_area(detections, masks))
     if subset is not None:
         found_area = np.where(absorb, _OUTSIDE, 1.0)
     packed = detections.masks if masks else None
@@ -122,7 +122,8 @@ def _row(frame: int, label: int, box: list[float], area: float) -> dict[str, Any
     return {"image_id": int(frame) + 1, "category_id": int(label) + 1, "bbox": box, "area": float(area)}
 
 
-def _detection_area(detections: DetectionArrays, masks: bool) -> FloatArray:
+def detection_area(detections: DetectionArrays, masks: bool) -> FloatArray:
+    """(D,) area of the boxes, or of the masks, in square pixels."""
     if masks and detections.masks:
         from faster_coco_eval.core import mask as mask_api
 

@@ -10,14 +10,23 @@ import numpy as np
 from curate.annotations import Frame
 from curate.errors import DataError
 from curate.evaluation.alike import check_alike
-from curate.evaluation.blockwise import BlockFigures, Scope, block_figures, scope_members
-from curate.evaluation.comparison import FEW_BLOCKS, Comparison, Difference, EvalInput, FrameChange, Side
+from curate.evaluation.blockwise import BlockFigures, block_figures
+from curate.evaluation.comparison import (
+    FEW_BLOCKS,
+    LOWER_IS_BETTER,
+    Comparison,
+    Difference,
+    EvalInput,
+    FrameChange,
+    Side,
+)
 from curate.evaluation.gold import GoldArrays, gold_arrays
 from curate.evaluation.interval import Draws, difference_interval, draw, run_weights, sign_flip_p
+from curate.evaluation.scopes import ALL, Scope, Scopes
 from curate.evaluation.scorer import Scorer, check_subsets, motion_flags, prepare
 from curate.evaluation.settings import EvalSettings
 from curate.evaluation.traffic import looks_per_hour
-from curate.types import BoolArray, FloatArray, IntArray
+from curate.types import BoolArray, FloatArray, IntArray, Ring
 
 __all__ = ["compare"]
 
@@ -29,6 +38,9 @@ def compare(
     settings: EvalSettings | None = None,
     *,
     slices: Mapping[str, BoolArray] | None = None,
+    places: Mapping[str, BoolArray] | None = None,
+    lights: Mapping[str, BoolArray] | None = None,
+    approaches: Mapping[str, Ring] | None = None,
     moving: IntArray | BoolArray | None = None,
     label: str | None = None,
     metric: str = "box_ap50",
@@ -43,6 +55,9 @@ def compare(
         blocks: (F,) time block of each frame of `before[0].frames`.
         settings: As for `evaluate`.
         slices: Name -> (G,) bool over `before[0].gold`.
+        places: The same for places of the picture.
+        lights: Name -> (F,) bool over `before[0].frames`, such as those that are dark.
+        approaches: Name -> polygon in which things are counted.
         moving: (G,) over `before[0].gold`, as for `evaluate`.
         label: Class that the verdict speaks of; None: "person" if the gold set has one, else all classes.
         metric: Figure that the verdict speaks of.
@@ -62,18 +77,15 @@ def compare(
         raise DataError(f"a bootstrap needs at least 100 resamples, got {resamples}")
     truth = gold_arrays(first.frames, first.gold, first.classes, settings)
     scorers = [_scorer(run, first.frames, truth, settings) for run in runs]
-    subsets = _subsets(first, slices, moving)
+    scopes = _scopes(first, {"slice": slices, "place": places}, moving, lights, approaches)
     masks = all(scorer.mask_pairs is not None for scorer in scorers)
     per_hour = looks_per_hour(first.frames)
-    figures = [
-        block_figures(scorer, first.classes, blocks, subsets, masks=masks, per_hour=per_hour)
-        for scorer in scorers
-    ]
+    figures = [block_figures(scorer, scopes, blocks, masks=masks, per_hour=per_hour) for scorer in scorers]
     groups = (_seed_groups(before), _seed_groups(after))
     draws = draw(int(blocks.max()) + 1, *groups, resamples, seed)
-    differences = _differences(figures, draws, groups, scorers[0], blocks, subsets, seed)
+    differences = _differences(figures, draws, groups, scorers[0], blocks, scopes, seed)
     wins, losses = _changes(first.frames, scorers, len(before))
-    sides = (_side(before, settings, groups[0]), _side(after, settings, groups[1]))
+    sides = (_side(before, groups[0]), _side(after, groups[1]))
     headline = _headline_scope(label, first.classes, differences)
     chosen = [
         entry for entry in differences if (entry.kind, entry.name) == headline and entry.metric == metric
@@ -90,7 +102,7 @@ def compare(
         after=sides[1],
         frames=len(first.frames),
         blocks=int(blocks.max()) + 1,
-        tracks=truth.count_tracks(scope_members(scorers[0], Scope("all"), first.classes, subsets)),
+        tracks=truth.count_tracks(scopes.members(scorers[0], ALL)),
         resamples=resamples,
         seed=seed,
         headline=chosen[0],
@@ -121,14 +133,28 @@ def _scorer(run: EvalInput, frames: Sequence[Frame], truth: GoldArrays, settings
     return prepare(frames, truth, [by_frame[frame.id] for frame in frames], run.classes, settings)
 
 
-def _subsets(
-    first: EvalInput, slices: Mapping[str, BoolArray] | None, moving: IntArray | BoolArray | None
-) -> dict[Scope, BoolArray]:
+def _scopes(
+    first: EvalInput,
+    objects: Mapping[str, Mapping[str, BoolArray] | None],
+    moving: IntArray | BoolArray | None,
+    lights: Mapping[str, BoolArray] | None,
+    approaches: Mapping[str, Ring] | None,
+) -> Scopes:
     motion = motion_flags(first.frames, first.gold, moving)
-    result = {Scope("slice", name): keep for name, keep in check_subsets(slices, len(first.gold)).items()}
+    chosen = {
+        Scope(kind, name): keep
+        for kind, subsets in objects.items()
+        for name, keep in check_subsets(subsets, len(first.gold)).items()
+    }
     for name, flag in (("moving", 1), ("parked", 0)):
-        result[Scope("motion", name)] = np.asarray(motion == flag)
-    return result
+        chosen[Scope("motion", name)] = np.asarray(motion == flag)
+    frames = check_subsets(lights, len(first.frames), "frame")
+    return Scopes(
+        tuple(first.classes),
+        chosen,
+        {Scope("light", name): keep for name, keep in frames.items()},
+        approaches or {},
+    )
 
 
 def _seed_groups(side: Sequence[EvalInput]) -> IntArray:
@@ -144,7 +170,7 @@ def _differences(
     groups: tuple[IntArray, IntArray],
     scorer: Scorer,
     blocks: IntArray,
-    subsets: Mapping[Scope, BoolArray],
+    scopes: Scopes,
     seed: int,
 ) -> list[Difference]:
     """Every scope and metric; `figures` are the runs of the first side, then of the second."""
@@ -157,7 +183,7 @@ def _differences(
     seeds = min(int(group.max()) + 1 for group in groups)
     result = []
     for scope in tables[0]:
-        members = scope_members(scorer, scope, figures[0].classes, subsets)
+        members = scopes.members(scorer, scope)
         where = scorer.gold.frame[members]
         objects = np.bincount(blocks[where], minlength=count).astype(float)
         for metric in tables[0][scope]:
@@ -171,7 +197,7 @@ def _differences(
                     name=scope.name,
                     metric=metric,
                     **figure,
-                    higher_is_better=not metric.startswith(("fppi", "count_error")),
+                    higher_is_better=not metric.startswith(LOWER_IS_BETTER),
                     few=seeds < 2 or int((objects > 0).sum()) < FEW_BLOCKS,
                     objects=int(objects.sum()),
                     tracks=scorer.gold.count_tracks(members),
@@ -250,7 +276,7 @@ def _frame_errors(scorer: Scorer) -> FloatArray:
     return np.asarray(false + np.bincount(scorer.gold.frame[matches.positives], minlength=count) - true)
 
 
-def _side(side: Sequence[EvalInput], settings: EvalSettings, groups: IntArray) -> Side:
+def _side(side: Sequence[EvalInput], groups: IntArray) -> Side:
     times = [run.ms_per_frame for run in side if run.ms_per_frame is not None]
     return Side(
         label=side[0].label,

@@ -16,7 +16,18 @@ from curate.tables import Detections
 FEW_BLOCKS = 10
 """With fewer independent time blocks than this, every verdict reads "indicative"."""
 
-__all__ = ["FEW_BLOCKS", "Comparison", "Difference", "EvalInput", "FrameChange", "Side"]
+LOWER_IS_BETTER = ("fppi@", "count_error", "errors@", "calibration_error")
+"""Beginnings of the figures that are better when they are lower."""
+
+__all__ = [
+    "FEW_BLOCKS",
+    "LOWER_IS_BETTER",
+    "Comparison",
+    "Difference",
+    "EvalInput",
+    "FrameChange",
+    "Side",
+]
 
 
 @dataclass(frozen=True)
@@ -82,10 +93,11 @@ class Difference:
     """One figure of one scope on both sides.
 
     Attributes:
-        kind: "all", "class", "slice" or "motion".
-        name: Name of the class or slice, "moving" or "parked"; "" for all.
+        kind: "all", "class", "size", "slice", "motion", "place", "light" or "approach".
+        name: Name of the class, slice, place or light, "small", "moving", "north: person"; "" for all.
         metric: box_ap, box_ap50, box_ap75, mask_ap, mask_ap50, mask_ap75, recall, precision, fppi@<recall>,
-            recall@<alarms>/h (recall at so many false alarms an hour), count_error (mean |detections - objects|).
+            recall@<alarms>/h (recall at so many false alarms an hour), count_error (mean |detections - objects|),
+            errors@<kind> (a frame, kinds as in `ErrorKinds`), calibration_error (see `Calibration`).
         before: Mean over the training seeds of the first side.
         after: Mean over the training seeds of the second side.
         value: after - before.
@@ -94,7 +106,7 @@ class Difference:
         p_value: Two-sided, by sign flips over blocks. It speaks of THESE runs on other footage: how training
             seeds differ is not in it, so that it is small even between seeds of one recipe. The verdict
             follows the interval, which has both.
-        higher_is_better: False for false positives per frame and for the count error.
+        higher_is_better: False for figures of errors.
         few: One training seed a side, or fewer than 10 blocks with objects: the interval is indicative.
         objects: Gold objects that count behind the figure.
         tracks: Different tracks among them.

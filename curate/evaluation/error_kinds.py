@@ -14,7 +14,10 @@ from curate.evaluation.results import ErrorGains, ErrorKinds
 from curate.evaluation.settings import MATCH_IOU
 from curate.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["error_gains", "error_kinds", "mean_gains"]
+__all__ = ["KINDS", "error_gains", "error_kinds", "errors_by_block", "mean_gains"]
+
+KINDS = ("classification", "localisation", "both", "duplicate", "background", "missed")
+"""Names of the kinds, as in `ErrorKinds`."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,8 @@ def _sort(
     target = np.where(false & near, own_at, np.where(false & swapped, other_at, -1))
     missed = matches.positives & ~found
     missed[target[target >= 0]] = False
-    names = ("classification", "localisation", "both", "duplicate", "background")
-    kinds = {
-        name: false & kind for name, kind in zip(names, (swapped, near, both, twice, nothing), strict=True)
-    }
+    parts = (swapped, near, both, twice, nothing)
+    kinds = {name: false & part for name, part in zip(KINDS[:-1], parts, strict=True)}
     return _Sorted(kinds, target, found, missed)
 
 
@@ -92,6 +93,32 @@ def error_kinds(
         ErrorKinds(**{name: int(counts[label]) for name, counts in columns.items()})
         for label in range(classes)
     ]
+
+
+def errors_by_block(
+    gold: GoldArrays,
+    detections: DetectionArrays,
+    pairs: Pairs,
+    matches: Matches,
+    score: float,
+    blocks: IntArray,
+) -> dict[str, tuple[IntArray, IntArray]]:
+    """Kind -> block and class of each error at the operating score.
+
+    Args:
+        gold: G objects.
+        detections: D detections.
+        pairs: Their overlaps.
+        matches: At IoU .5.
+        score: Detections below it do not exist.
+        blocks: (F,) block of each frame.
+    """
+    found = _sort(gold, detections, pairs, matches, score)
+    result = {
+        name: (blocks[detections.frame[kind]], detections.label[kind]) for name, kind in found.kinds.items()
+    }
+    result["missed"] = (blocks[gold.frame[found.missed]], gold.label[found.missed])
+    return result
 
 
 @dataclass

@@ -29,6 +29,7 @@ _METRICS = {
     "precision": "precision at score {score:g}",
     "recall": "recall at score {score:g}",
     "count_error": "count error a frame",
+    "calibration_error": "calibration error of the scores",
 }
 _P_NOTE = (
     "The interval holds for other footage and other training seeds; p (sign flips over time blocks) only asks "
@@ -262,6 +263,8 @@ def _metric(entry: Difference, score: float) -> str:
         return f"false positives a frame at recall {entry.metric.removeprefix('fppi@')}"
     if entry.metric.startswith("recall@"):
         return f"recall at {entry.metric.removeprefix('recall@').removesuffix('/h')} false alarms an hour"
+    if entry.metric.startswith("errors@"):
+        return f"{_KINDS[entry.metric.removeprefix('errors@')]} errors a frame at score {score:g}"
     return _METRICS.get(entry.metric, entry.metric).format(score=score)
 
 

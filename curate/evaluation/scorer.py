@@ -48,9 +48,16 @@ class Scorer:
         *,
         masks: bool = False,
         subset: BoolArray | None = None,
+        outside: BoolArray | None = None,
         thresholds: FloatArray = THRESHOLDS,
     ) -> Matches:
         """Match by box or by mask.
+
+        Args:
+            masks: By mask.
+            subset: (G,) objects to score; None for all.
+            outside: (D,) detections that count for nothing unless they find such an object.
+            thresholds: (T,) IoU thresholds.
 
         Raises:
             DataError: Masks are asked for and cannot be scored.
@@ -60,6 +67,8 @@ class Scorer:
             raise DataError(f"masks cannot be scored: {self.mask_reason}")
         usable = np.array([mask is not None for mask in self.gold.masks], bool) if masks else None
         absorb = self.mask_absorb if masks else self.absorb
+        if outside is not None:
+            absorb = absorb | outside
         return match(
             self.gold,
             self.detections,
@@ -106,7 +115,9 @@ def prepare(
     )
 
 
-def check_subsets(subsets: Mapping[str, BoolArray] | None, count: int) -> dict[str, BoolArray]:
+def check_subsets(
+    subsets: Mapping[str, BoolArray] | None, count: int, of: str = "gold label"
+) -> dict[str, BoolArray]:
     """Slices as (G,) bool arrays.
 
     Raises:
@@ -117,7 +128,7 @@ def check_subsets(subsets: Mapping[str, BoolArray] | None, count: int) -> dict[s
         array = np.asarray(values)
         if array.shape != (count,) or array.dtype != bool:
             raise DataError(
-                f"a slice needs {count} booleans, one per gold label, got {array.dtype} {array.shape}",
+                f"a slice needs {count} booleans, one per {of}, got {array.dtype} {array.shape}",
                 item=f"slice {name}",
             )
         result[name] = array

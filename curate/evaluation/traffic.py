@@ -15,7 +15,14 @@ from curate.evaluation.results import CountError, RecallAtAlarms
 from curate.evaluation.scorer import Scorer
 from curate.types import BoolArray, FloatArray, IntArray, Ring
 
-__all__ = ["absolute_count_errors", "count_errors", "looks_per_hour", "recall_at_alarms"]
+__all__ = [
+    "absolute_count_errors",
+    "count_errors",
+    "looks_per_hour",
+    "place_count_errors",
+    "recall_at_alarms",
+    "standing_in",
+]
 
 
 def looks_per_hour(frames: Sequence[Frame]) -> float | None:
@@ -89,6 +96,15 @@ def absolute_count_errors(scorer: Scorer, matches: Matches, label: int | None) -
     return total
 
 
+def place_count_errors(scorer: Scorer, matches: Matches, label: int, ring: Ring) -> FloatArray:
+    """(F,) |detections - objects| of a class in a polygon at the operating score."""
+    mine = (scorer.detections.scores >= scorer.settings.score) & (scorer.detections.label == label)
+    mine &= standing_in(ring, scorer.detections.boxes)
+    there = (scorer.gold.label == label) & standing_in(ring, scorer.gold.boxes)
+    gold, found = _per_frame(scorer, matches, mine, there)
+    return np.asarray(np.abs(found - gold), float)
+
+
 def count_errors(
     scorer: Scorer, matches: Matches, classes: Sequence[str], regions: Mapping[str, Ring]
 ) -> dict[str, CountError]:
@@ -107,8 +123,10 @@ def count_errors(
     everywhere = (np.ones(len(scorer.detections), bool), np.ones(len(scorer.gold.kind), bool))
     places = {"": everywhere}
     for name, ring in regions.items():
-        area = shapely.make_valid(shapely.Polygon(ring))
-        places[f"{name}: "] = (_inside(area, scorer.detections.boxes), _inside(area, scorer.gold.boxes))
+        places[f"{name}: "] = (
+            standing_in(ring, scorer.detections.boxes),
+            standing_in(ring, scorer.gold.boxes),
+        )
     result = {}
     for place, (found_here, gold_here) in places.items():
         for label, klass in enumerate(classes):
@@ -121,5 +139,7 @@ def count_errors(
     return result
 
 
-def _inside(area: shapely.Geometry, boxes: FloatArray) -> BoolArray:
+def standing_in(ring: Ring, boxes: FloatArray) -> BoolArray:
+    """(N,) whether the foot of each box (N, 4) lies in a polygon."""
+    area = shapely.make_valid(shapely.Polygon(ring))
     return np.asarray(shapely.intersects_xy(area, (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]), bool)

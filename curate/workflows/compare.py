@@ -20,6 +20,7 @@ from curate.types import IntArray
 from curate.workflows.evaluate import RunOnGold, evaluate_run, gold_annotations, needed_gold
 from curate.workflows.files import read_json, write_json
 from curate.workflows.gold import GoldContent
+from curate.workflows.gold_parts import approaches, lights_of_frames, places_of_objects
 from curate.workflows.new_objects import new_objects_slice
 from curate.workflows.predictions import read_detections
 from curate.workflows.progress import Quiet, Reporter, SubReporter
@@ -114,6 +115,11 @@ def compare_runs(
             **site_slices(project.config.slices, annotations, moving),
             **new_objects_slice(project, runs, gold, annotations, moving),
         },
+        places={
+            name: keep for name, keep in places_of_objects(gold.frames, annotations).items() if keep.any()
+        },
+        lights=lights_of_frames(project, gold.frames),
+        approaches=approaches(project.config),
         moving=moving,
         label=label,
         resamples=project.config.evaluation.resamples,

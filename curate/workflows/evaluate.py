@@ -27,6 +27,7 @@ from curate.tables import Detections
 from curate.workflows.cards import write_model_card
 from curate.workflows.files import read_json, write_json
 from curate.workflows.gold import GoldContent, frozen_gold
+from curate.workflows.gold_parts import approaches
 from curate.workflows.new_objects import new_objects_slice
 from curate.workflows.policy import apply_policy
 from curate.workflows.predictions import read_detections, write_detections
@@ -193,9 +194,7 @@ def evaluate_run(
         project.config.classes,
         _settings(project),
         slices={**slices, **new_objects_slice(project, [run], gold, annotations, moving)},
-        regions={
-            entry.name: tuple(entry.region) for entry in project.config.slices if entry.region is not None
-        },
+        regions=approaches(project.config),
         moving=moving,
         gold_id=gold.gold.id,
         ms_per_frame=ms,

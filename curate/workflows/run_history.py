@@ -23,11 +23,11 @@ from curate.types import FloatArray, IntArray
 from curate.versions import VersionDiff, diff_versions, get_version
 from curate.workflows.files import read_json
 from curate.workflows.gold import frozen_gold
+from curate.workflows.gold_parts import places_of_objects
 from curate.workflows.policy import apply_policy
 from curate.workflows.predictions import read_detections
 from curate.workflows.progress import Quiet, Reporter
 from curate.workflows.project import Project
-from curate.workflows.site_coverage import place_grid
 
 __all__ = [
     "JudgedRun",
@@ -159,7 +159,7 @@ def _judged(project: Project, run: RunRecord, gold_id: str | None) -> JudgedRun:
 
 
 def place_results(project: Project, run: RunRecord) -> dict[str, SubsetResult]:
-    """A run's figures on gold by place of the picture (see `place_grid`), from its stored detections.
+    """A run's figures on gold by place of the picture (see `places_of_objects`), from its stored detections.
 
     Raises:
         NotFoundError: There is no frozen gold set, or the run was not judged on it.
@@ -174,9 +174,6 @@ def place_results(project: Project, run: RunRecord) -> dict[str, SubsetResult]:
             "the run was not judged on this gold set", item=f"run {run.id}", hint="judge it on the Runs page"
         )
     annotations = apply_policy(gold.annotations, project.config)
-    boxes = np.array([entry.bbox_xyxy for entry in annotations], float).reshape(-1, 4)
-    size = (max(frame.width for frame in gold.frames), max(frame.height for frame in gold.frames))
-    places, where = place_grid(boxes, size)
     found = read_detections(path, [frame.id for frame in gold.frames])
     moving = moving_objects(gold.frames, annotations)
     result = evaluate(
@@ -185,7 +182,7 @@ def place_results(project: Project, run: RunRecord) -> dict[str, SubsetResult]:
         found,
         project.config.classes,
         settings_from_site(project.config),
-        slices={name: where == number for number, (name, _) in enumerate(places)},
+        slices=places_of_objects(gold.frames, annotations),
         moving=moving,
         gold_id=gold.gold.id,
     )

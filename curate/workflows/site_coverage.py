@@ -27,7 +27,15 @@ from curate.workflows.project import Project
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LIGHTS", "SiteCoverage", "frame_brightness", "place_grid", "site_coverage", "time_bands"]
+__all__ = [
+    "LIGHTS",
+    "SiteCoverage",
+    "frame_brightness",
+    "frame_lights",
+    "place_grid",
+    "site_coverage",
+    "time_bands",
+]
 
 LIGHTS = ("dark", "dim", "bright")
 _LIGHT_LIMITS = (60.0, 95.0)
@@ -66,7 +74,7 @@ def site_coverage(project: Project, *, reporter: Reporter | None = None) -> Site
     import pandas as pd
 
     frames = project.store.frames()
-    light = _lights(frame_brightness(project, frames, reporter=reporter))
+    light = frame_lights(project, frames, reporter=reporter)
     bands, time = time_bands(frames)
     states = _states(project, frames)
     table = pd.DataFrame(
@@ -187,6 +195,12 @@ def frame_brightness(
     return np.array([known[frame.id] for frame in frames], float)
 
 
+def frame_lights(project: Project, frames: Sequence[Frame], *, reporter: Reporter | None = None) -> IntArray:
+    """(F,) index into `LIGHTS` of each frame; one that cannot be read counts as dark."""
+    brightness = frame_brightness(project, frames, reporter=reporter)
+    return np.searchsorted(_LIGHT_LIMITS, np.nan_to_num(brightness), side="right")
+
+
 def _median(project: Project, frame: Frame) -> float:
     try:
         with Image.open(project.frame_path(frame)) as image:
@@ -196,11 +210,6 @@ def _median(project: Project, frame: Frame) -> float:
             return float(np.median(np.asarray(image.convert("L").resize(_THUMBNAIL))))
     except (OSError, ValueError, ImageError, Image.DecompressionBombError):
         return float("nan")
-
-
-def _lights(brightness: FloatArray) -> IntArray:
-    """(F,) index into `LIGHTS`; a frame that cannot be read counts as dark."""
-    return np.searchsorted(_LIGHT_LIMITS, np.nan_to_num(brightness), side="right")
 
 
 def _states(project: Project, frames: Sequence[Frame]) -> dict[str, str]:

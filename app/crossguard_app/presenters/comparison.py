@@ -14,6 +14,7 @@ from curate.tables import Detections
 from curate.workflows.project import Project
 
 __all__ = [
+    "ERROR_WORDS",
     "GOLD_COLOR",
     "MainFigure",
     "MetricRow",
@@ -35,7 +36,17 @@ _TITLES = {
     "precision": "Precision",
     "recall": "Recall",
     "count_error": "Count error per frame",
+    "calibration_error": "Calibration error of the scores",
 }
+ERROR_WORDS = {
+    "missed": "Missed",
+    "background": "On nothing",
+    "localisation": "Box off",
+    "classification": "Wrong class",
+    "duplicate": "Found twice",
+    "both": "Box and class off",
+}
+"""TIDE's kinds (Miss, Bkg, Loc, Cls, Dupe, Both) in words, the commonest first."""
 GOLD_COLOR = "#ffffff"
 
 
@@ -59,18 +70,20 @@ def metric_title(metric: str, score: float) -> str:
         return f"False alarms per frame at {float(metric.removeprefix('fppi@')):.0%} recall"
     if metric.startswith("recall@"):
         return f"Recall at {metric.removeprefix('recall@').removesuffix('/h')} false alarms an hour"
+    if metric.startswith("errors@"):
+        return f"{ERROR_WORDS[metric.removeprefix('errors@')]}: errors per frame"
     if metric in ("precision", "recall"):
         return f"{_TITLES[metric]} at score {score:g}"
     return _TITLES.get(metric, metric)
 
 
 def metric_rows(comparison: Comparison, kinds: Sequence[str]) -> list[MetricRow]:
-    """The differences of some kinds of scope ("all", "class", "slice", "motion") that have a figure."""
+    """The differences of some kinds of scope ("all", "class", "size", ...) that have a figure."""
     rows = []
     for entry in comparison.differences:
         if entry.kind not in kinds or (entry.before is None and entry.after is None):
             continue
-        counts = entry.metric.startswith(("fppi@", "count_error"))
+        counts = entry.metric.startswith(("fppi@", "count_error", "errors@"))
         rows.append(
             MetricRow(
                 scope=entry.name or "All classes",

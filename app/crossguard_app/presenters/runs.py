@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from crossguard_app.components.gallery import Card, Picture, Shape
-from crossguard_app.presenters.comparison import GOLD_COLOR, found_shapes
+from crossguard_app.presenters.comparison import ERROR_WORDS, GOLD_COLOR, found_shapes
 from crossguard_app.presenters.shapes import class_colors
 from crossguard_app.resources import image_url
 from curate.annotations import Annotation, Frame
@@ -31,15 +31,6 @@ __all__ = [
     "subset_rows",
 ]
 
-ERROR_WORDS = {
-    "missed": "Missed",
-    "background": "On nothing",
-    "localisation": "Box off",
-    "classification": "Wrong class",
-    "duplicate": "Found twice",
-    "both": "Box and class off",
-}
-"""TIDE's kinds (Miss, Bkg, Loc, Cls, Dupe, Both) in words, the commonest first."""
 TIDE = {
     "missed": "Miss",
     "background": "Bkg",

@@ -42,7 +42,15 @@ VERDICTS = {
     "unknown": ("gray", "Unknown", "There is no such figure on one of the sides."),
 }
 """Colour, word, and what it means for a person, of each verdict."""
-_SCOPES = {"Overall": ("all",), "Classes": ("class",), "Slices": ("slice",), "Moving and parked": ("motion",)}
+_SCOPES = {
+    "Overall": ("all",),
+    "Classes": ("class",),
+    "Sizes": ("size",),
+    "Slices": ("slice",),
+    "Places and light": ("place", "light"),
+    "Approaches": ("approach",),
+    "Moving and parked": ("motion",),
+}
 _PICTURES = 8
 
 
