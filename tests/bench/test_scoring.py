@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from curate.bench import scoring
 from curate.bench.scoring import bench_scoring, slope
 from curate.bench.scoring_work import DETECTIONS, LABELS, peer_table, synthetic_inputs
 from curate.workflows.progress import Quiet
@@ -38,3 +39,28 @@ def test_every_kind_is_measured_and_cleanlab_is_missed(tmp_path: Path) -> None:
     assert all(row["seconds"] > 0 and row["peak_mb"] > 0 for row in result.figures["rows"])
     assert "ranked again" in result.markdown
     assert "cleanlab is skipped" in said[0]
+
+
+def test_cleanlab_is_compared_by_scores_alone_and_with_its_issues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = {"seconds": 2.0, "cpu_seconds": 0.1, "peak_mb": 100.0}
+    asked: list[int] = []
+
+    def answer(size: int, peers: Path) -> list[dict[str, object]]:
+        asked.append(size)
+        alone = {"what": "cleanlab", "size": size, "seconds": 4.0, "cpu_seconds": 2.0, "peak_mb": 5.0}
+        return [
+            alone,
+            {**alone, "what": "cleanlab_issues", "seconds": 30.0, "cpu_seconds": 6.0, "peak_mb": None},
+        ]
+
+    monkeypatch.setattr(scoring, "_measure", lambda what, size: ours)
+    monkeypatch.setattr(scoring, "_cleanlab", answer)
+    monkeypatch.setattr(scoring, "peer_reason", lambda tool, peers: "")
+    result = bench_scoring(sizes=(1_000, 100_000), masks=0, decided=0, peers=tmp_path, reporter=Quiet())
+    assert asked == [1_000]
+    assert [ratio["what"] for ratio in result.figures["ratios"]] == ["cleanlab", "cleanlab_issues"]
+    assert [ratio["cpu_seconds"] for ratio in result.figures["ratios"]] == pytest.approx([20, 60])
+    assert [ratio["seconds"] for ratio in result.figures["ratios"]] == pytest.approx([2, 15])
+    assert "60 times the speed of cleanlab's issues and scores at 1,000 frames in CPU" in result.markdown
