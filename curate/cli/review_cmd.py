@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from curate.cli.common import (
 from curate.errors import ConfigError, FormatError
 from curate.review import (
     agreement,
+    agreement_by_pair,
     apply_decisions,
     decide,
     export_decisions,
@@ -157,9 +159,10 @@ def export(
 def stats(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """What every reviewer did, and how far two reviewers agree on the issues that both judged."""
     store = open_project(project).store
-    people, both = reviewer_stats(store), agreement(store)
+    people, both, pairs = reviewer_stats(store), agreement(store), agreement_by_pair(store)
     if as_json:
-        emit_json({"reviewers": people, "agreement": both})
+        named = [{"reviewers": pair, **asdict(entry)} for pair, entry in pairs.items()]
+        emit_json({"reviewers": people, "agreement": both, "pairs": named})
         return
     rows = [
         [
@@ -194,6 +197,9 @@ def stats(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
             f" agreed whether it is an error on {both.same_side:.0%}, kappa {kappa}",
             markup=False,
         )
+    if len(pairs) > 1:
+        rows = [[*pair, entry.issues, entry.same_verdict, entry.kappa] for pair, entry in pairs.items()]
+        print_table("pairs", ["one", "other", "issues", "same verdict", "kappa"], rows)
 
 
 def second(

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from curate.annotations import Decision, DecisionKind, Issue, IssueState, replace
 from curate.errors import ConflictError, DataError
 from curate.review.progress import pace
-from curate.store import Opinion, Role, Store
+from curate.store import DoubleJudgement, Opinion, Role, Store
 
-__all__ = ["Agreement", "ReviewerStats", "agreement", "give_opinion", "reviewer_stats", "second_queue"]
+__all__ = [
+    "Agreement",
+    "ReviewerStats",
+    "agreement",
+    "agreement_by_pair",
+    "give_opinion",
+    "reviewer_stats",
+    "second_queue",
+]
 
-_PAGE = 200
+_PAGE = 1000
 _NO_VERDICT = (DecisionKind.SKIP, DecisionKind.UNDO, DecisionKind.ADD)
 
 
@@ -91,11 +100,11 @@ def second_queue(store: Store, reviewer: str, *, share: float = 0.1, limit: int 
     after: str | None = None
     while len(found) < limit:
         page = store.issues((IssueState.DECIDED,), limit=_PAGE, after=after)
-        for issue in page.issues:
-            if _draw(issue.id) < share and issue.id not in done:
-                made = _first(store, issue.id)
-                if made is not None and made.reviewer != reviewer:
-                    found.append(replace(issue, state=IssueState.OPEN))
+        drawn = [issue for issue in page.issues if _draw(issue.id) < share and issue.id not in done]
+        by = store.deciders(issue.id for issue in drawn)
+        found += [
+            replace(issue, state=IssueState.OPEN) for issue in drawn if by.get(issue.id, reviewer) != reviewer
+        ]
         after = page.next
         if after is None:
             break
@@ -135,14 +144,27 @@ def give_opinion(
 
 def agreement(store: Store, reviewer: str | None = None) -> Agreement:
     """Agreement on all issues judged twice, or on those that one reviewer judged, first or second."""
-    verdicts: list[tuple[str, str]] = []
-    for opinion in store.opinions():
-        made = _first(store, opinion.issue_id)
-        if made is None or reviewer not in (None, made.reviewer, opinion.reviewer):
-            continue
-        issue = store.issue(opinion.issue_id)
-        first = _verdict(issue, made.kind, made.label)
-        verdicts.append((first, _verdict(issue, opinion.kind, opinion.label)))
+    return _agreement(store.double_judgements(), reviewer)
+
+
+def agreement_by_pair(store: Store) -> dict[tuple[str, str], Agreement]:
+    """Agreement of every two people who judged the same issues, whoever was first; by their names."""
+    pairs: dict[tuple[str, str], list[DoubleJudgement]] = {}
+    for both in store.double_judgements():
+        one, other = sorted((both.first.reviewer, both.second.reviewer))
+        pairs.setdefault((one, other), []).append(both)
+    return {pair: _agreement(pairs[pair], None) for pair in sorted(pairs)}
+
+
+def _agreement(judged: Sequence[DoubleJudgement], reviewer: str | None) -> Agreement:
+    verdicts = [
+        (
+            _verdict(both.issue, both.first.kind, both.first.label),
+            _verdict(both.issue, both.second.kind, both.second.label),
+        )
+        for both in judged
+        if reviewer in (None, both.first.reviewer, both.second.reviewer)
+    ]
     if not verdicts:
         return Agreement(0, None, None, None)
     sides = [(first == "keep", second == "keep") for first, second in verdicts]
@@ -158,6 +180,7 @@ def reviewer_stats(store: Store) -> list[ReviewerStats]:
     """What everybody did who decided anything or gave an opinion, by name."""
     tallies = store.reviewer_tallies()
     given = Counter(opinion.reviewer for opinion in store.opinions())
+    judged = store.double_judgements()
     result = []
     for name in sorted({tally.reviewer for tally in tallies} | set(given)):
         mine = [tally for tally in tallies if tally.reviewer == name and tally.kind is not DecisionKind.UNDO]
@@ -174,7 +197,7 @@ def reviewer_stats(store: Store) -> list[ReviewerStats]:
                 skipped=skipped,
                 undone=sum(tally.undone for tally in mine),
                 opinions=given[name],
-                agreement=agreement(store, name).same_side,
+                agreement=_agreement(judged, name).same_side,
                 seconds_per_decision=pace(store, name),
                 first=min((tally.first for tally in mine), default=None),
                 last=max((tally.last for tally in mine), default=None),

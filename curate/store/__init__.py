@@ -4,7 +4,7 @@ from curate.store.audit import AuditEntry
 from curate.store.backup import BACKUP_FILE, backup_rows, read_backup_head
 from curate.store.check import Finding
 from curate.store.decisions import DecisionTally
-from curate.store.leases import Lease, Opinion
+from curate.store.leases import DoubleJudgement, Lease, Opinion
 from curate.store.purge import Erased
 from curate.store.records import (
     Artifact,
@@ -41,6 +41,7 @@ __all__ = [
     "DecisionEffects",
     "DecisionRecord",
     "DecisionTally",
+    "DoubleJudgement",
     "Erased",
     "EvaluationRecord",
     "Finding",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from curate.annotations import DecisionKind
+from curate.annotations import Decision, DecisionKind, Issue, IssueState
 from curate.errors import ConflictError
 from curate.store import schema
 from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked
+from curate.store.serialize import decision_from_dict, issue_from_dict
 
-__all__ = ["Lease", "LeaseStore", "Opinion"]
+__all__ = ["DoubleJudgement", "Lease", "LeaseStore", "Opinion"]
 
 _table = schema.leases
 _opinions = schema.opinions
@@ -38,6 +41,15 @@ class Opinion:
     kind: DecisionKind
     label: str | None
     created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DoubleJudgement:
+    """An issue that two people judged: the decision that stands, and the opinion of somebody who did not see it."""
+
+    issue: Issue
+    first: Decision
+    second: Opinion
 
 
 class LeaseStore(StoreBase):
@@ -130,13 +142,47 @@ class LeaseStore(StoreBase):
             write_audit(connection, reviewer, f"opinion.{kind.value}", issue_id)
         return opinion
 
+    def double_judgements(self) -> list[DoubleJudgement]:
+        """Every decided issue with an opinion on it, by issue and second reviewer."""
+        issues, decisions = schema.issues, schema.decisions
+        query = (
+            sa.select(_opinions, issues.c.payload.label("issue"), decisions.c.payload.label("decision"))
+            .join_from(_opinions, issues, issues.c.id == _opinions.c.issue_id)
+            .join(decisions, decisions.c.id == issues.c.decision_id)
+            .where(issues.c.state == IssueState.DECIDED.value)
+            .order_by(_opinions.c.issue_id, _opinions.c.reviewer)
+        )
+        with self._read() as connection:
+            return [
+                DoubleJudgement(
+                    issue_from_dict(json.loads(row.issue), f"issue {row.issue_id}"),
+                    decision_from_dict(json.loads(row.decision), f"decision on issue {row.issue_id}"),
+                    _opinion(row),
+                )
+                for row in connection.execute(query)
+            ]
+
+    def deciders(self, issue_ids: Iterable[str]) -> dict[str, str]:
+        """Issue id -> who made the decision that stands, of those that are decided."""
+        issues, decisions = schema.issues, schema.decisions
+        query = sa.select(issues.c.id, decisions.c.reviewer).join_from(
+            issues, decisions, decisions.c.id == issues.c.decision_id
+        )
+        found: dict[str, str] = {}
+        with self._read() as connection:
+            for chunk in chunked(issue_ids):
+                here = (issues.c.id.in_(chunk), issues.c.state == IssueState.DECIDED.value)
+                found.update((row.id, row.reviewer) for row in connection.execute(query.where(*here)))
+        return found
+
     def opinions(self, reviewer: str | None = None) -> list[Opinion]:
         """Those of a reviewer, or all, by issue and reviewer."""
         query = sa.select(_opinions).order_by(_opinions.c.issue_id, _opinions.c.reviewer)
         if reviewer is not None:
             query = query.where(_opinions.c.reviewer == reviewer)
         with self._read() as connection:
-            return [
-                Opinion(row.issue_id, row.reviewer, DecisionKind(row.kind), row.label, row.created_at)
-                for row in connection.execute(query)
-            ]
+            return [_opinion(row) for row in connection.execute(query)]
+
+
+def _opinion(row: Any) -> Opinion:
+    return Opinion(row.issue_id, row.reviewer, DecisionKind(row.kind), row.label, row.created_at)

@@ -10,6 +10,7 @@ from curate.errors import AccessError, ConflictError, DataError, NotFoundError
 from curate.review import (
     LabelChanged,
     agreement,
+    agreement_by_pair,
     claim_issues,
     decide,
     give_opinion,
@@ -230,6 +231,11 @@ def test_second_opinions_and_agreement(many, new):
     assert (ann.reviewer, ann.decisions, ann.kept, ann.corrected) == ("ann", 7, 6, 1)
     assert (bob.reviewer, bob.decisions, bob.opinions) == ("bob", 0, 7)
     assert bob.agreement == ann.agreement == pytest.approx(6 / 7)
+    give_opinion(many, "i000", "cleo", DecisionKind.KEEP)
+    pairs = agreement_by_pair(many)
+    assert {pair: entry.issues for pair, entry in pairs.items()} == {("ann", "bob"): 7, ("ann", "cleo"): 1}
+    assert pairs["ann", "bob"] == result
+    assert agreement(many).issues == 8
 
 
 def test_the_share_is_the_same_for_everybody(many, new):
