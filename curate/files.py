@@ -6,14 +6,15 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from curate.errors import ConflictError, DataError, ProjectError
+from curate.errors import ConfigError, ConflictError, DataError, ProjectError
 
-__all__ = ["exclusive", "read_json", "write_atomically", "write_json"]
+__all__ = ["exclusive", "read_json", "read_secret_file", "write_atomically", "write_json"]
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes], *, make_folder: bool = True) -> None:
@@ -102,3 +103,23 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot be read: {error}", file=path) from error
+
+
+def read_secret_file(path: Path) -> str:
+    """A secret from a file that nobody else can read.
+
+    Raises:
+        ConfigError: It is missing, empty, or readable by others.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the secret cannot be read: {error}", item=str(path)) from error
+    if mode & 0o077:
+        raise ConfigError(
+            f"others can read this secret (rights {mode:04o})", item=str(path), hint=f"chmod 600 {path}"
+        )
+    if not text:
+        raise ConfigError("the file is empty", item=str(path))
+    return text

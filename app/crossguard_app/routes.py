@@ -22,7 +22,7 @@ from crossguard_app.context_routes import context_routes
 from crossguard_app.resources import ROUTE, base_path, current_project, project_secret
 from crossguard_app.signin import signin_routes
 from crossguard_app.signing import SECONDS, verify
-from curate.errors import CurateError, NotFoundError
+from curate.errors import CurateError, ImageError, NotFoundError
 from curate.workflows.project import Project
 
 if TYPE_CHECKING:
@@ -112,11 +112,15 @@ async def _image(request: Request) -> Response:
 
 
 def _answer(project: Project, frame_id: str, width: int, crop: str) -> Response:
-    path = confined(project.frames_dir, project.store.frame(frame_id).path)
-    if path is None:
-        return PlainTextResponse("the picture's file is missing", 404, headers=_SAFE)
     if width not in WIDTHS:
         return PlainTextResponse("no such size", 404, headers=_SAFE)
+    frame = project.store.frame(frame_id)
+    try:
+        path = confined(project.frame_files.folder, project.frame_path(frame))
+    except ImageError as error:
+        return PlainTextResponse(error.message, 404, headers=_SAFE)
+    if path is None:
+        return PlainTextResponse("the picture's file is missing", 404, headers=_SAFE)
     headers = _SAFE | {"Cache-Control": _WHILE_SIGNED}
     max_pixels = project.config.frames.max_pixels
     try:
@@ -144,10 +148,9 @@ def _kind(path: Path, _when: int, max_pixels: int) -> str | None:
         return MEDIA_TYPES.get(image.format or "")
 
 
-def confined(folder: Path, name: str) -> Path | None:
+def confined(folder: Path, name: Path) -> Path | None:
     """The file of that name if it lies inside the folder, links followed; else None."""
-    root = folder.resolve()
-    path = (root / name).resolve()
+    root, path = folder.resolve(), name.resolve()
     return path if path.is_relative_to(root) and path.is_file() else None
 
 

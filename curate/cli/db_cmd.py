@@ -83,6 +83,10 @@ def backup(
         emit_json(report)
         return
     console.print(f"wrote {report.rows} rows and {report.frames} pictures to {report.path}", markup=False)
+    if report.elsewhere:
+        console.print(
+            f"the pictures are not copied (--frames does it); they lie in {report.elsewhere}", markup=False
+        )
 
 
 def restore(

@@ -23,6 +23,7 @@ __all__ = [
     "TrainConfig",
 ]
 
+_URL = re.compile(r"^[a-z][a-z0-9+.-]{0,31}://[^\s?#\\\x00-\x1f\x7f]{1,1000}$")
 _NAME = re.compile(r"^[^\x00-\x1f/\\<>]{1,64}$")
 
 
@@ -43,7 +44,22 @@ def _check_region(points: list[tuple[float, float]]) -> list[tuple[float, float]
     return points
 
 
+def _check_url(value: str) -> str:
+    if not _URL.match(value) or ".." in value.split("/"):
+        raise ValueError(
+            "expected a URL such as s3://bucket/prefix or file:///folder, without spaces, ?, # or .."
+        )
+    if "::" in value:
+        raise ValueError("chained URLs (::) are not taken")
+    if ":" in value.partition("://")[2].partition("/")[0].rpartition("@")[0]:
+        raise ValueError("no password belongs into site.yaml; see docs/site-yaml.md for where it does")
+    if value.startswith(("file://", "local://")) and not value.partition("://")[2].startswith("/"):
+        raise ValueError("a folder is given whole: file:///folder")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
+Url = Annotated[str, AfterValidator(_check_url)]
 Region = Annotated[list[tuple[float, float]], AfterValidator(_check_region)]
 """Polygon in pixels: [[x, y], ...], at least three points."""
 
@@ -53,8 +69,10 @@ class _Strict(BaseModel):
 
 
 class FramesConfig(_Strict):
-    """How frames are taken from recordings."""
+    """How frames are taken from recordings, and where their pictures lie."""
 
+    url: Url | None = None
+    cache_mb: int = Field(default=2000, ge=16, le=10_000_000)
     every_seconds: float | None = Field(default=0.5, gt=0, le=86400)
     every_n: int | None = Field(default=None, ge=1, le=1_000_000)
     jpeg_quality: int = Field(default=95, ge=50, le=100)

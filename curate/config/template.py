@@ -26,6 +26,8 @@ classes: [{quoted}]
 #   every_n: null           # ... or every n-th frame; when given it takes precedence
 #   jpeg_quality: 95        # video frames are stored as JPEG
 #   max_pixels: 64000000    # larger images are refused (decompression bombs)
+#   url: null               # where pictures lie; null: .crossguard/frames; or s3://bucket/prefix (any fsspec URL)
+#   cache_mb: 2000          # copies of remote pictures on this machine, at most
 
 # labels:
 #   working: cheap          # the label source that is curated and trained on

@@ -9,7 +9,7 @@ from curate.formats.coco import (
     write_coco,
 )
 from curate.formats.cvat import CvatVideo, cvat_to_annotations, read_cvat_video
-from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
+from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.lookup import FrameLookup
 from curate.formats.media import MediaItem, Rejected, decode_image, read_images, read_video
 from curate.formats.registry import FORMATS, Format, ReadOptions, detect_format, get_format, read_labels
@@ -18,6 +18,7 @@ from curate.formats.report import ImportReport, OnError, Problem
 __all__ = [
     "FORMATS",
     "CocoDataset",
+    "Content",
     "CvatVideo",
     "FileLabel",
     "Format",

@@ -10,17 +10,17 @@ from pathlib import Path, PurePosixPath
 
 from curate.annotations import Frame
 from curate.errors import DataError, ProjectError
-from curate.formats.labelset import LabelExport
+from curate.formats.labelset import Content, LabelExport
 
 __all__ = ["companion_files", "one_file_a_frame", "write_folder"]
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes | Path]) -> None:
+def write_folder(folder: Path, files: Mapping[str, Content]) -> None:
     """Write a folder of files beside its place, then rename it there.
 
     Args:
         folder: Must not exist, or be empty.
-        files: Path inside the folder -> content, or a file to copy.
+        files: Path inside the folder -> its content.
 
     Raises:
         ProjectError: There is something already, or it cannot be written; then nothing is left behind.
@@ -50,7 +50,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes | Path]) -> None:
         ) from error
 
 
-def _write_one(folder: Path, name: str, content: bytes | Path) -> None:
+def _write_one(folder: Path, name: str, content: Content) -> None:
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
         raise DataError("this name would lie outside the folder that is written", item=name)
@@ -61,7 +61,7 @@ def _write_one(folder: Path, name: str, content: bytes | Path) -> None:
             with content.open("rb") as source:
                 shutil.copyfileobj(source, file)
         else:
-            file.write(content)
+            file.write(content() if callable(content) else content)
 
 
 def one_file_a_frame(frames: list[Frame], suffix: str) -> dict[str, str]:
@@ -85,7 +85,7 @@ def one_file_a_frame(frames: list[Frame], suffix: str) -> dict[str, str]:
     return result
 
 
-def companion_files(export: LabelExport, folder: str) -> dict[str, bytes | Path]:
+def companion_files(export: LabelExport, folder: str) -> dict[str, Content]:
     """The images to copy, under their frames' names inside `folder`."""
     prefix = f"{folder}/" if folder else ""
     return {

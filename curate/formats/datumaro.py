@@ -33,7 +33,7 @@ from curate.formats._values import (
     shown,
 )
 from curate.formats._write import companion_files, write_folder
-from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
+from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
 from curate.geometry.polygons import to_rle
 from curate.geometry.rle import rle_to_coco
@@ -282,7 +282,7 @@ def write_datumaro(path: Path, export: LabelExport) -> None:
         json.dumps(item, separators=(",", ":"), ensure_ascii=True, allow_nan=False) for item in items
     )
     data = f'{text[:-1]},"items":[\n{rows}\n]}}\n'
-    files: dict[str, bytes | Path] = dict(companion_files(export, "images/default"))
+    files: dict[str, Content] = dict(companion_files(export, "images/default"))
     files["annotations/default.json"] = data.encode("ascii")
     write_folder(path, files)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.annotations import Annotation, Frame
 from curate.formats._write import companion_files, write_folder
-from curate.formats.labelset import LabelExport
+from curate.formats.labelset import Content, LabelExport
 
 __all__ = ["write_fiftyone"]
 
@@ -29,7 +29,7 @@ def write_fiftyone(path: Path, export: LabelExport) -> None:
         for frame, labels in export.by_frame()
     }
     data = {"classes": list(export.classes), "labels": rows}
-    files: dict[str, bytes | Path] = dict(companion_files(export, "data"))
+    files: dict[str, Content] = dict(companion_files(export, "data"))
     files["labels.json"] = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode("ascii")
     write_folder(path, files)
 

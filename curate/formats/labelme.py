@@ -23,7 +23,7 @@ from curate.formats._sources import files_under, load_json, peek_json
 from curate.formats._values import as_number, as_text, clean_json, comparable_name, required, shown
 from curate.formats._write import companion_files, one_file_a_frame, write_folder
 from curate.formats.images import decode_image
-from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
+from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
 from curate.geometry import Mask, Rle
 from curate.geometry.polygons import to_mask
@@ -216,7 +216,7 @@ def write_labelme(path: Path, export: LabelExport) -> None:
     """
     rows = export.by_frame()
     targets = one_file_a_frame([frame for frame, _ in rows], ".json")
-    files: dict[str, bytes | Path] = dict(companion_files(export, ""))
+    files: dict[str, Content] = dict(companion_files(export, ""))
     for frame, labels in rows:
         data: dict[str, Any] = {
             "version": "5.5.0",

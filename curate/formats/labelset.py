@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,10 @@ from curate.errors import DataError
 from curate.geometry import Mask
 from curate.types import BoxTuple
 
-__all__ = ["FileLabel", "LabelExport", "LabelSet", "Picture"]
+__all__ = ["Content", "FileLabel", "LabelExport", "LabelSet", "Picture"]
+
+Content = bytes | Path | Callable[[], bytes]
+"""What a file of an exported folder holds: the bytes, a file to copy, or what makes the bytes when asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +94,14 @@ class LabelExport:
         annotations: Labels on those frames.
         classes: Class names in order.
         id_prefix: Taken off annotation ids.
-        images: Frame id -> image file to copy beside the labels; empty: labels only.
+        images: Frame id -> image to write beside the labels, made when its turn comes; empty: labels only.
     """
 
     frames: Sequence[Frame]
     annotations: Sequence[Annotation]
     classes: Sequence[str]
     id_prefix: str = ""
-    images: Mapping[str, Path] = field(default_factory=dict)
+    images: Mapping[str, Content] = field(default_factory=dict)
 
     def by_frame(self) -> list[tuple[Frame, list[Annotation]]]:
         """Frames by name, each with its labels by id: the order of every file that is written.

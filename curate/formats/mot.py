@@ -6,7 +6,7 @@ import configparser
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from curate.annotations import Annotation
 from curate.errors import DataError, FormatError
@@ -16,7 +16,7 @@ from curate.formats._sources import read_text
 from curate.formats._values import as_text, is_id_number, shown
 from curate.formats._write import write_folder
 from curate.formats._xml import is_xml_text, value_text
-from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
+from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.lookup import FrameLookup
 from curate.formats.report import BadItem, ImportReport
 
@@ -198,14 +198,14 @@ def write_mot(path: Path, export: LabelExport) -> None:
         f"[Sequence]\nname={'_'.join(first.clip.split())}\nimDir=img1\nseqLength={max(frames) + 1}\n"
         f"imWidth={first.width}\nimHeight={first.height}\nimExt=.jpg\n"
     )
-    files: dict[str, bytes | Path] = {
+    files: dict[str, Content] = {
         "gt/gt.txt": "".join(f"{line}\n" for _, _, _, line in lines).encode("ascii"),
         "gt/labels.txt": "".join(f"{name}\n" for name in export.classes).encode(),
         "seqinfo.ini": head.encode(),
     }
     for frame in export.frames:
         if frame.id in export.images:
-            suffix = export.images[frame.id].suffix
+            suffix = PurePosixPath(frame.path).suffix
             files[f"img1/{index_of[frame.id] + 1:06d}{suffix}"] = export.images[frame.id]
     write_folder(path, files)
 

@@ -14,7 +14,7 @@ from curate.formats._sources import files_under, load_xml, peek_xml
 from curate.formats._values import as_text, comparable_name, shown
 from curate.formats._write import companion_files, one_file_a_frame, write_folder
 from curate.formats._xml import add_text, is_xml_text, text_value, to_number, value_text, xml_bytes
-from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
+from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
 
 __all__ = ["is_voc", "read_voc", "write_voc"]
@@ -149,7 +149,7 @@ def write_voc(path: Path, export: LabelExport) -> None:
     """
     rows = export.by_frame()
     targets = one_file_a_frame([frame for frame, _ in rows], ".xml")
-    files: dict[str, bytes | Path] = dict(companion_files(export, "JPEGImages"))
+    files: dict[str, Content] = dict(companion_files(export, "JPEGImages"))
     for frame, labels in rows:
         files[f"Annotations/{targets[frame.id]}"] = xml_bytes(_file(frame, labels, export))
     stems = "".join(f"{target.removesuffix('.xml')}\n" for target in sorted(targets.values()))

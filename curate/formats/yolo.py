@@ -19,7 +19,7 @@ from curate.formats._masks import valid_polygons
 from curate.formats._sources import files_under, load_yaml, read_text
 from curate.formats._values import as_text, shown
 from curate.formats._write import companion_files, one_file_a_frame, write_folder
-from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
+from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
 from curate.geometry import Rle
 from curate.geometry.polygons import mask_to_polygons
@@ -218,7 +218,7 @@ def _write(path: Path, export: LabelExport, *, polygons: bool) -> None:
     numbers = {name: number for number, name in enumerate(export.classes)}
     rows = export.by_frame()
     targets = one_file_a_frame([frame for frame, _ in rows], ".txt")
-    files: dict[str, bytes | Path] = dict(companion_files(export, "images/train"))
+    files: dict[str, Content] = dict(companion_files(export, "images/train"))
     for frame, labels in rows:
         lines = [_line(label, frame, numbers, polygons) for label in labels]
         files[f"labels/train/{targets[frame.id]}"] = "".join(f"{line}\n" for line in lines).encode("ascii")

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.errors import ConflictError, FormatError, ProjectError
+from curate.errors import ConflictError, FormatError, ImageError, ProjectError
 from curate.store import BACKUP_FILE, Role, backup_rows, read_backup_head
 from curate.workflows.database import file_digest
-from curate.workflows.files import write_atomically
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 
@@ -26,12 +25,21 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class BackupReport:
-    """A backup that was written or read: where, rows of the database, files of frames."""
+    """A backup that was written or read.
+
+    Attributes:
+        path: The file.
+        rows: Rows of the database.
+        frames: Pictures that it holds.
+        sha256: Of the file.
+        elsewhere: The place of the pictures, when the backup holds none of them.
+    """
 
     path: Path
     rows: int
     frames: int
     sha256: str = ""
+    elsewhere: str = ""
 
 
 def backup(
@@ -42,7 +50,8 @@ def backup(
     Args:
         project: The project.
         file: Written whole or not at all; by default .crossguard/backups/<time>.zip.
-        frames: Also the frames' pictures and site.yaml.
+        frames: Also the frames' pictures, wherever they lie, and site.yaml. The options by which a remote place
+            is reached are never copied.
         reporter: Told how far it is.
 
     Raises:
@@ -66,7 +75,8 @@ def backup(
                 archive.write(project.root / "site.yaml", "site.yaml")
                 total = head["tables"]["frames"]["rows"]
                 for frame in project.store.each_frame():
-                    archive.write(project.frame_path(frame), f"frames/{frame.path}", zipfile.ZIP_STORED)
+                    place, content = f"frames/{frame.path}", project.frame_files.read(frame)
+                    archive.writestr(place, content, zipfile.ZIP_STORED)
                     pictures += 1
                     progress.update(0.3 + 0.6 * pictures / total, f"frame {pictures} of {total}")
             archive.writestr(BACKUP_FILE, json.dumps(head))
@@ -81,7 +91,7 @@ def backup(
     project.store.note_backup(str(file), digest)
     progress.update(1.0, "done")
     rows = sum(table["rows"] for table in head["tables"].values())
-    return BackupReport(file, rows, pictures, digest)
+    return BackupReport(file, rows, pictures, digest, "" if frames else project.frame_files.shown)
 
 
 def restore(
@@ -115,16 +125,15 @@ def restore(
             missing = _missing_pictures(project, archive, head, progress)
             if replace:
                 backup(project, project.backups_dir / f"before-restore-{time.time_ns()}.zip")
-            written: list[Path] = []
+            written: list[str] = []
             try:
-                for number, (entry, path) in enumerate(missing.items()):
-                    write_atomically(path, archive.read(entry))
-                    written.append(path)
+                for number, (entry, frame_id) in enumerate(missing.items()):
+                    written.append(frame_id)
+                    project.frame_files.write(entry.removeprefix("frames/"), archive.read(entry))
                     progress.update(0.5 + 0.3 * number / len(missing), f"picture {number} of {len(missing)}")
                 rows = _replace_tables(project, archive, replace=replace)
             except BaseException:
-                for path in written:
-                    path.unlink(missing_ok=True)
+                project.frame_files.erase(written)
                 raise
     except (OSError, zipfile.BadZipFile) as error:
         raise FormatError(f"not a backup that can be read: {error}", file=file) from error
@@ -135,27 +144,29 @@ def restore(
 
 def _missing_pictures(
     project: Project, archive: zipfile.ZipFile, head: dict[str, Any], progress: SubReporter
-) -> dict[str, Path]:
-    """Entry of the backup -> where its picture is missing; all tables and those pictures are whole."""
+) -> dict[str, str]:
+    """Entry of the backup -> id of the frame whose picture is missing; all tables and those pictures are whole."""
     for name in head["tables"]:
         if name != "frames":
             for _ in backup_rows(archive, head, name):
                 pass
     buried = project.store.tombstones("frame")
-    frames_dir = project.frames_dir.resolve()
     entries = set(archive.namelist())
-    missing: dict[str, Path] = {}
+    missing: dict[str, str] = {}
     for number, row in enumerate(backup_rows(archive, head, "frames")):
-        entry, path = f"frames/{row['path']}", project.frames_dir / str(row["path"])
-        if entry not in entries or row["id"] in buried or path.is_file():
+        entry = f"frames/{row['path']}"
+        if entry not in entries or row["id"] in buried:
             continue
-        if not path.resolve().is_relative_to(frames_dir):
+        try:
+            if project.frame_files.exists(str(row["path"])):
+                continue
+        except ImageError as error:
             raise FormatError(
                 "a picture in the backup belongs outside the project", file=archive.filename, item=row["name"]
-            )
+            ) from error
         if _entry_digest(archive, entry) != row["sha256"]:
             raise FormatError("a picture in the backup is damaged", file=archive.filename, item=row["name"])
-        missing[entry] = path
+        missing[entry] = str(row["id"])
         progress.update(
             0.5 * number / max(1, head["tables"]["frames"]["rows"]), f"read {len(missing)} pictures"
         )

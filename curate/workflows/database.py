@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.annotations import Frame
-from curate.errors import CurateError
+from curate.errors import CurateError, ImageError
 from curate.store import Finding, GoldState, Role, Store
 from curate.versions import get_version, list_versions, load_version_annotations
 from curate.versions.versions import manifest_digest, rewrite_manifest
@@ -89,12 +89,16 @@ def check(
 
 
 def _check_frame(project: Project, frame: Frame, hashes: bool) -> Iterator[Finding]:
-    path = project.frame_path(frame)
-    item = f"frame {frame.name}"
+    files, item = project.frame_files, f"frame {frame.name}"
     hint = "restore a backup with frames, or ingest its recording again"
-    if not path.is_file():
+    try:
+        digest = files.digest(frame) if hashes else frame.sha256 if files.exists(frame.path) else None
+    except ImageError as error:
+        yield Finding("reference", item, str(error), hint)
+        return
+    if digest is None:
         yield Finding("file_missing", item, f"its picture is not there: {frame.path}", hint)
-    elif hashes and file_digest(path) != frame.sha256:
+    elif digest != frame.sha256:
         yield Finding("file_hash", item, f"its picture was changed: {frame.path}", hint)
     if not frame.sha256.startswith(frame.id):
         yield Finding("reference", item, "its id is not the beginning of its SHA-256")
@@ -203,12 +207,9 @@ def _check_backups(project: Project, hashes: bool) -> Iterator[Finding]:
 
 def _check_purged(project: Project) -> Iterator[Finding]:
     """A purge that was interrupted."""
-    for frame_id in sorted(project.store.tombstones("frame")):
-        for path in (project.frames_dir / frame_id[:2]).glob(f"{frame_id}.*"):
-            hint = "any `curate purge` finishes it; or delete the file"
-            yield Finding(
-                "purged", f"frame {frame_id}", f"it was purged, but its picture is there: {path}", hint
-            )
+    for frame_id, path in project.frame_files.copies(project.store.tombstones("frame")):
+        hint = "`curate purge --finish` deletes it; or delete the file"
+        yield Finding("purged", f"frame {frame_id}", f"it was purged, but its picture is there: {path}", hint)
 
 
 def _check_leftovers(project: Project, repair: bool, repaired: list[str]) -> Iterator[Finding]:
@@ -222,6 +223,8 @@ def _check_leftovers(project: Project, repair: bool, repaired: list[str]) -> Ite
             continue
         hint = "`curate db check --repair` deletes it"
         yield Finding("leftover", str(file.relative_to(project.root)), "half a file", hint, harmless=True)
+    for place in project.frame_files.leftovers():
+        yield Finding("leftover", place, "half a picture", "delete it there", harmless=True)
 
 
 def upgrade(project: Project, *, say: Callable[[str], None]) -> tuple[str | None, str]:

@@ -13,7 +13,6 @@ from curate.annotations import Frame
 from curate.errors import DataError, NotFoundError
 from curate.formats.media import IMAGE_SUFFIXES, MediaItem, Rejected, read_images, read_video
 from curate.store import Role
-from curate.workflows.files import write_atomically
 from curate.workflows.progress import Cancelled, Quiet, Reporter
 from curate.workflows.project import Project
 
@@ -57,7 +56,7 @@ def ingest(
     Raises:
         AccessError: The project has users, and who asks is none of them or only a viewer.
         DataError: A source does not exist, or nothing at all could be read.
-        ProjectError: The frame folder cannot be written.
+        ProjectError: The place of the frames cannot be written or reached; complete batches are kept.
         Cancelled: The reporter asked to stop; complete batches are kept.
     """
     project.expect_role(Role.REVIEWER)
@@ -141,9 +140,7 @@ def _store(project: Project, item: MediaItem, camera: str) -> Frame:
     digest = hashlib.sha256(item.data).hexdigest()
     frame_id = digest[:32]
     relative = f"{frame_id[:2]}/{frame_id}.{item.extension}"
-    path = project.frames_dir / relative
-    if not path.exists():
-        write_atomically(path, item.data)
+    project.frame_files.write(relative, item.data)
     clip, name = _free_name(project, item, frame_id)
     return Frame(
         id=frame_id,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from curate.annotations import Annotation, Frame
 from curate.errors import ConfigError, DataError
 from curate.formats import (
+    Content,
     FrameLookup,
     ImportReport,
     LabelExport,
@@ -211,7 +213,10 @@ def export_labels(
     kept = {frame.id for frame in frames}
     annotations = [annotation for annotation in annotations if annotation.frame_id in kept]
     prefix = "" if version is not None else f"{source or project.config.labels.working}:"
-    files = {frame.id: project.frame_path(frame) for frame in frames} if images else {}
+    files: dict[str, Content] = {}
+    if images:
+        read = project.frame_files
+        files = {f.id: partial(read.read, f) if read.remote else read.path(f) for f in frames}
     chosen.write(path, LabelExport(frames, annotations, project.config.classes, prefix, files))
     return len(frames), len(annotations)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
-import stat
 import threading
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.errors import AccessError, ConfigError, DataError
@@ -24,7 +22,6 @@ __all__ = [
     "ask_password",
     "check_password",
     "is_loopback",
-    "read_secret_file",
     "set_password",
 ]
 
@@ -154,26 +151,6 @@ def is_loopback(address: str | None) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
-
-
-def read_secret_file(path: Path) -> str:
-    """A secret from a file that nobody else can read.
-
-    Raises:
-        ConfigError: It is missing, empty, or readable by others.
-    """
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the secret cannot be read: {error}", item=str(path)) from error
-    if mode & 0o077:
-        raise ConfigError(
-            f"others can read this secret (rights {mode:04o})", item=str(path), hint=f"chmod 600 {path}"
-        )
-    if not text:
-        raise ConfigError("the file is empty", item=str(path))
-    return text
 
 
 def ask_password(variable: str = "CROSSGUARD_PASSWORD") -> str:

@@ -11,7 +11,9 @@ from pathlib import Path
 from curate.annotations import Frame
 from curate.config import SiteConfig, load_site, parse_site, site_template
 from curate.errors import ConfigError, ProjectError
+from curate.files import read_secret_file
 from curate.formats.media import decode_image
+from curate.framefiles import FrameFiles, open_frame_files
 from curate.store import Role, SiteSettings, Store
 from curate.types import ImageArray
 from curate.workflows.profile import reviewer_name
@@ -94,10 +96,27 @@ class Project:
             ) from error
         return path
 
-    @property
-    def frames_dir(self) -> Path:
-        """Stored frames, content-addressed."""
-        return self._folder("frames")
+    @cached_property
+    def frame_files(self) -> FrameFiles:
+        """Where the frames' pictures lie: .crossguard/frames, or what `frames.url` names.
+
+        Raises:
+            ConfigError: The place or the access to it is not declared as it should be.
+        """
+        frames = self.config.frames
+        return open_frame_files(
+            frames.url,
+            folder=self.state_dir / "frames",
+            cache=self.root / STATE_FOLDER / "cache" / "frames",
+            cache_mb=frames.cache_mb,
+            access=self._frames_access,
+        )
+
+    def _frames_access(self) -> str | None:
+        """Options for fsspec that nobody else may read; None where the environment says all of it."""
+        named = os.environ.get("CROSSGUARD_FRAMES_ACCESS")
+        file = Path(named) if named else self.state_dir / "frames-access.json"
+        return read_secret_file(file) if named or file.exists() else None
 
     @property
     def versions_dir(self) -> Path:
@@ -161,14 +180,15 @@ class Project:
         self.store.expect_role(self.store.actor, least)
 
     def frame_path(self, frame: Frame) -> Path:
-        """Where the image of a frame lies."""
-        return self.frames_dir / frame.path
+        """A file of this machine that holds the picture of a frame; see `FrameFiles.path`."""
+        return self.frame_files.path(frame)
 
     def frame_image(self, frame: Frame) -> ImageArray:
         """The (H, W, 3) RGB image of a frame.
 
         Raises:
             ImageError: The file is missing or broken.
+            ProjectError: Frames lie elsewhere, and that place cannot be reached.
         """
         return decode_image(self.frame_path(frame), max_pixels=self.config.frames.max_pixels)
 

@@ -186,12 +186,14 @@ def purge(project: Project, plan: PurgePlan, *, reason: str) -> PurgeReport:
     Raises:
         AccessError: The project has users, and who asks is not an owner.
         DataError: No reason was given.
-        ProjectError: A backup could not be written anew; everything else is erased.
+        ProjectError: The place of the pictures cannot be reached (nothing is changed), was lost on the way, or a
+            backup could not be written anew (everything else is erased).
     """
     if not reason.strip():
         raise DataError("a purge needs a reason, such as the number of the request", item="--reason")
     project.expect_role(Role.OWNER)
     store = project.store
+    project.frame_files.expect_reachable()
     ids = {frame.id for frame in plan.frames}
     erased = store.erase_frames(ids, reason=reason, versions=_versions_with(project, ids))
     return _finish(project, erased, plan.frames, plan.by_hand, reason)
@@ -215,14 +217,18 @@ def _finish(
 ) -> PurgeReport:
     """Everything beside the database, of everything that was ever purged."""
     store = project.store
+    ids, failed = store.tombstones("frame"), []
     files = _sweep(project, frames)
+    try:
+        files += project.frame_files.erase(ids)
+    except ProjectError as error:
+        failed.append(str(error))
     held_up = [text for text in [store.vacuum()] if text]
-    ids = store.tombstones("frame")
     held: dict[str, list[str]] = {}
     for version, buried in store.buried_versions().items():
         for frame_id in buried:
             held.setdefault(frame_id, []).append(version)
-    rewritten, failed = _copies(project, ids, held, reason, held_up), []
+    rewritten = _copies(project, ids, held, reason, held_up)
     for path in store.backups():
         try:
             rewritten += _rewrite(project, Path(path), ids, held, reason)
@@ -231,7 +237,7 @@ def _finish(
     by_hand = (*(f"the erased bytes may still be in {text}" for text in held_up), *by_hand)
     if failed:
         raise ProjectError(
-            f"purged, but these backups still hold the frames: {'; '.join(failed)}",
+            f"purged, but these still hold the frames: {'; '.join(failed)}",
             hint="; ".join(["mend or delete them by hand, then `curate purge --finish`", *by_hand]),
         )
     return PurgeReport(
@@ -240,12 +246,8 @@ def _finish(
 
 
 def _sweep(project: Project, frames: Iterable[Frame]) -> int:
-    """Delete the pictures of everything that was ever purged, and what was computed from pictures."""
+    """Delete what was computed from pictures, copies of remote ones among it, and reports that name a frame."""
     deleted = 0
-    for frame_id in project.store.tombstones("frame"):
-        for path in (project.frames_dir / frame_id[:2]).glob(f"{frame_id}.*"):
-            path.unlink()
-            deleted += 1
     # Embeddings, evidence, plates and predictions of one frame stand in files with those of others, and all of them
     # can be computed again.
     for folder in (project.cache_dir,):

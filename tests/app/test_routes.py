@@ -55,8 +55,8 @@ def test_a_file_outside_the_frame_folder_is_never_served(sample, get) -> None:
     secret.write_bytes(b"private")
     frame = project.store.frames()[0]
     for number, path in enumerate(("../../private.jpg", str(secret), "link.jpg")):
-        (project.frames_dir / "link.jpg").unlink(missing_ok=True)
-        (project.frames_dir / "link.jpg").symlink_to(secret)
+        (project.frame_files.folder / "link.jpg").unlink(missing_ok=True)
+        (project.frame_files.folder / "link.jpg").symlink_to(secret)
         false = replace(frame, id=f"{number:032x}", name=f"false {number}", path=path)
         project.store.add_frames([false])
         status, _, body = get(image_url(project, false))

@@ -209,7 +209,7 @@ def test_a_damaged_picture_is_found_before_anything_is_replaced(used, tmp_path):
         written.path, tmp_path / "broken.zip", lambda name, data: data[:-9] if last.path in name else data
     )
     decide(used.store, Decision("d3", DecisionKind.SKIP, "ann", issue_id="issue-4"))
-    before, pictures = _everything(used.store), sorted(used.frames_dir.rglob("*.*"))
+    before, pictures = _everything(used.store), sorted(used.frame_files.folder.rglob("*.*"))
     assert restore(used, broken, replace=True).frames == 0, "a picture that is here whole is not read"
     restore(used, next(used.backups_dir.glob("before-restore-*.zip")), replace=True)
     for frame in (others[0], last):
@@ -217,7 +217,7 @@ def test_a_damaged_picture_is_found_before_anything_is_replaced(used, tmp_path):
     with pytest.raises(FormatError, match=rf"picture in the backup is damaged|{last.name}"):
         restore(used, broken, replace=True)
     assert _everything(used.store) == before
-    assert sorted(used.frames_dir.rglob("*.*")) == sorted(
+    assert sorted(used.frame_files.folder.rglob("*.*")) == sorted(
         set(pictures) - {used.frame_path(others[0]), used.frame_path(last)}
     )
     assert restore(used, written.path, replace=True).frames == 2

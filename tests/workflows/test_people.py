@@ -5,13 +5,13 @@ import pytest
 
 from curate.cli.main import app
 from curate.errors import AccessError, ConfigError, ConflictError, DataError
+from curate.files import read_secret_file
 from curate.store import Role, Store
 from curate.workflows.people import (
     Attempts,
     add_user,
     check_password,
     is_loopback,
-    read_secret_file,
     set_password,
 )
 
