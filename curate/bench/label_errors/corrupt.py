@@ -116,7 +116,9 @@ def natural_case(base: Base, steps: int, cache: Path) -> Project:
     """The sample's cheap labels as they are, ready to be scanned."""
     frames = {frame.id for frame in working_frames(base.project, source=REVIEWED)}
     labels = base.project.store.annotations(source=NATURAL, frame_ids=sorted(frames))
-    return _case_project(base, [replace(label, source=WORKING) for label in labels], steps, cache)
+    # The base's labels are in the case as well, and an id belongs to one source.
+    given = [replace(label, id=f"{WORKING}:{label.id}", source=WORKING) for label in labels]
+    return _case_project(base, given, steps, cache)
 
 
 def _opaque(seed: int, name: str) -> str:
