@@ -17,6 +17,7 @@ __all__ = ["Doubles", "double_columns", "find_doubles"]
 # From this likeness on masks are compared: two people who hardly touch need no second look.
 _NEAR = 0.2
 _TRACKED, _FITS, _MATCHED = 0.7, 0.5, 0.5
+_EXACT = 0.03
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,12 @@ def find_doubles(
     iou, inside = np.zeros(len(labels)), np.zeros(len(labels))
     partner[found], iou[found] = pairs.b[at[found]], pairs.iou[at[found]]
     inside[found] = pairs.inside_a[at[found]]
-    quality = _quality(inputs, support, matched_iou, expected)
     area, rows = box_area(labels.boxes), np.arange(len(labels))
     other = np.where(found, partner, 0)
+    # Only one of the two can have a place in the track: both are measured by what it expects.
+    lent = found & ~np.isfinite(expected).all(1)
+    expected = np.where(lent[:, None], expected[other], expected) if len(rows) else expected
+    quality = _quality(inputs, support, matched_iou, expected)
     lower = quality < quality[other] - 1e-9
     tie = np.abs(quality - quality[other]) <= 1e-9
     smaller = (area < area[other]) | ((area == area[other]) & (rows > other))
@@ -75,7 +79,7 @@ def _quality(
 ) -> FloatArray:
     labels, evidence = inputs.labels, inputs.label_evidence
     boxes = np.asarray(labels.boxes, float)
-    quality = support + _MATCHED * np.nan_to_num(matched_iou) + _TRACKED * _agreement(boxes, expected)
+    quality = support + _MATCHED * np.nan_to_num(matched_iou) + _TRACKED * _on_path(boxes, expected)
     if evidence.location_scores is not None:
         quality = quality + _FITS * np.nan_to_num(np.asarray(evidence.location_scores, float))
     for others in (evidence.refined_boxes, evidence.snapped_boxes):
@@ -86,6 +90,19 @@ def _quality(
     if labels.reviewed is not None:
         quality = quality + 10.0 * np.asarray(labels.reviewed, bool)
     return np.asarray(quality)
+
+
+def _on_path(boxes: FloatArray, expected: FloatArray) -> FloatArray:
+    """(L,) 1 for the box that the track expects, falling by how exactly the labels of this site keep to their paths.
+
+    Interpolated labels do to the pixel, people who walk at two frames a second do not.
+    """
+    known: BoolArray = np.asarray(np.isfinite(expected).all(1))
+    if not known.any():
+        return np.zeros(len(boxes))
+    iou = _agreement(boxes, expected)
+    usual = max(_EXACT, 1 - float(np.median(iou[known])))
+    return np.where(known, np.exp(-(1 - iou) / usual), 0.0)
 
 
 def _agreement(boxes: FloatArray, others: FloatArray) -> FloatArray:

@@ -19,6 +19,8 @@ from curate.types import BoolArray, FloatArray
 
 __all__ = ["Features", "build_features"]
 
+_MOVED = "moved"
+
 
 @dataclass(frozen=True)
 class Features:
@@ -113,9 +115,10 @@ def _spurious(
     inputs: FinderInputs, context: Context, shared: Mapping[str, FloatArray | None]
 ) -> dict[str, FloatArray | None]:
     evidence, places = inputs.label_evidence, context.places
-    low = background = None
+    low = empty = background = None
     if evidence.foreground is not None:
         low = scores.low_foreground(evidence.foreground, context.usual_foreground, context.still)
+        empty = scores.empty_once(evidence.foreground, context.usual_foreground, context.still, places.counts)
     if evidence.class_probs is not None:
         background = scores.background_doubt(evidence.class_probs)
     either = None
@@ -125,7 +128,9 @@ def _spurious(
         "background": background,
         "unseen": scores.unseen(context.support) if len(inputs.detections) else None,
         "low_foreground": low,
+        "empty_once": empty,
         "background_or_empty": either,
+        "untracked": scores.untracked(context.links.before, context.links.after),
         "standing": scores.standing(places.shares, places.stillness, context.still),
         "source_doubt": None
         if inputs.labels.source_scores is None
@@ -184,6 +189,8 @@ def _bad_location(
 ) -> dict[str, FloatArray | None]:
     labels, evidence = inputs.labels, inputs.label_evidence
     refined = snapped = detected = None
+    # Where there is nothing to match, a detection's box is unknown.
+    found = np.full((len(labels), 4), np.nan)
     if evidence.refined_boxes is not None:
         refined = scores.box_disagreement(labels.boxes, evidence.refined_boxes)
         if evidence.class_probs is not None:
@@ -194,12 +201,26 @@ def _bad_location(
     if len(inputs.detections):
         score = np.nan_to_num(np.asarray(inputs.detections.scores, float), nan=0.0)
         detected = scores.detection_disagreement(context.matched_iou, score[context.matched])
+        has = context.matched >= 0
+        found[has] = np.asarray(inputs.detections.boxes, float)[context.matched[has]]
+    drawn = found if evidence.refined_boxes is None else np.asarray(evidence.refined_boxes, float)
+
+    def elsewhere(boxes: FloatArray | None) -> FloatArray | None:
+        """The likelier of a detector's two boxes, beside another source's box."""
+        if boxes is None:
+            return None
+        sides = [scores.elsewhere(labels.boxes, np.asarray(boxes, float), side) for side in (found, drawn)]
+        return np.fmax(*sides)
+
     widths = np.asarray(inputs.frames.widths)[labels.frames]
     heights = np.asarray(inputs.frames.heights)[labels.frames]
     return {
         "refined": refined,
         "detected": detected,
         "snapped": snapped,
+        "detector_elsewhere": scores.elsewhere(labels.boxes, found, drawn),
+        "foreground_elsewhere": elsewhere(evidence.snapped_boxes),
+        "path_elsewhere": elsewhere(context.expected),
         "misfit": None if evidence.location_scores is None else scores.misfit(evidence.location_scores),
         "unseen": scores.unseen(context.support) if len(inputs.detections) else None,
         # A loose box shows in its mask: that ends before the box does.
@@ -246,13 +267,24 @@ def _outlier(inputs: FinderInputs, shared: Mapping[str, FloatArray | None]) -> d
 
 def _frames(inputs: FinderInputs) -> dict[str, FloatArray | None]:
     health = inputs.frames.health
+    verdicts, moved = health.verdicts, None
+    if health.shift is not None:
+        moved = scores.moved_score(health.shift)
+        # A recording that was made from another position as a whole has no bad frames for that.
+        settled = scores.moved_for_good(moved, inputs.frames.clips)
+        moved = np.where(settled, 0.0, moved)
+        if verdicts is not None:
+            verdicts = tuple(
+                tuple(word for word in words if not (elsewhere and word == _MOVED))
+                for words, elsewhere in zip(verdicts, settled.tolist(), strict=True)
+            )
     return {
-        "verdict": None if health.verdicts is None else scores.verdict_score(health.verdicts),
+        "verdict": None if verdicts is None else scores.verdict_score(verdicts),
         "blur": None if health.sharpness is None else scores.blur_score(health.sharpness),
         "exposure": None if health.brightness is None else scores.exposure_score(health.brightness),
         "frozen": None if health.change is None else scores.frozen_score(health.change),
         "repeated": None
         if health.twin_distance is None
         else scores.duplicate_frame_score(health.twin_distance, health.change),
-        "moved": None if health.shift is None else scores.moved_score(health.shift),
+        "moved": moved,
     }

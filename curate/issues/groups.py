@@ -18,6 +18,7 @@ __all__ = ["Groups", "candidate_groups", "label_groups", "pool_probabilities"]
 _STILL = 0.7
 _VERY_STILL = 0.8
 _EMPTY = 0.5
+_LIKELY = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,18 @@ def label_groups(scored: Scored) -> Groups:
 
 
 def candidate_groups(scored: Scored) -> Groups:
-    """The same for candidates of a missing label: a parked car that is not labelled on 80 frames."""
+    """The same for candidates of a missing label: a parked car that is not labelled on 80 frames.
+
+    Those that are more likely an error than not and those that are not make a group each: where somebody stands on
+    one frame, and nobody on forty others, the forty say nothing about the one.
+    """
     evidence = scored.evidence
     names = SPECS[IssueType.MISSING].names
     low = 1 - evidence.features[IssueType.MISSING].values[:, names.index("foreground")]
     places = evidence.candidates.places
-    return _number(places.ids, _fixture(places, low), evidence.context.settings.group_size)
+    likely = np.asarray(scored.probabilities[IssueType.MISSING]) >= _LIKELY
+    ids = 2 * np.asarray(places.ids) + likely
+    return _number(ids, _fixture(places, low), evidence.context.settings.group_size)
 
 
 def _fixture(places: PlaceEvidence, low_foreground: FloatArray) -> BoolArray:

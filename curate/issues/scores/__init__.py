@@ -16,6 +16,7 @@ from curate.issues.scores.frames import (
     duplicate_frame_score,
     exposure_score,
     frozen_score,
+    moved_for_good,
     moved_score,
     verdict_score,
 )
@@ -23,6 +24,7 @@ from curate.issues.scores.location import (
     box_disagreement,
     detection_disagreement,
     duplicate_overlap,
+    elsewhere,
     jitter_score,
     misfit,
     odd_size,
@@ -41,11 +43,13 @@ from curate.issues.scores.masks import (
 from curate.issues.scores.presence import (
     background_doubt,
     confidence,
+    empty_once,
     low_foreground,
     source_doubt,
     standing,
     typical_foreground,
     unseen,
+    untracked,
 )
 
 __all__ = [
@@ -60,6 +64,8 @@ __all__ = [
     "duplicate_overlap",
     "edge_aside",
     "edge_doubt",
+    "elsewhere",
+    "empty_once",
     "exposure_score",
     "frozen_score",
     "hollow",
@@ -69,6 +75,7 @@ __all__ = [
     "mask_box_gap",
     "mask_disagreement",
     "misfit",
+    "moved_for_good",
     "moved_score",
     "neighbour_doubt",
     "odd_size",
@@ -81,5 +88,6 @@ __all__ = [
     "track_minority",
     "typical_foreground",
     "unseen",
+    "untracked",
     "verdict_score",
 ]

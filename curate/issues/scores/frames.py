@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from curate.types import FloatArray
+from curate.types import BoolArray, FloatArray
 
 __all__ = [
     "blur_score",
     "duplicate_frame_score",
     "exposure_score",
     "frozen_score",
+    "moved_for_good",
     "moved_score",
     "verdict_score",
 ]
@@ -86,6 +87,20 @@ def moved_score(shift: FloatArray) -> FloatArray:
         shift: (F,) pixels.
     """
     return np.asarray(np.clip((np.abs(np.asarray(shift, float)) - 2) / 8, 0, 1))
+
+
+def moved_for_good(moved: FloatArray, clips: Sequence[str]) -> BoolArray:
+    """(F,) True for the frames of recordings of which more than half show the camera moved: it stands elsewhere there.
+
+    Args:
+        moved: (F,) from `moved_score`.
+        clips: F recordings.
+    """
+    _, clip = np.unique(np.asarray(clips, dtype=object).astype(str), return_inverse=True)
+    clip = clip.ravel()
+    count = np.maximum(np.bincount(clip), 1)
+    share = np.bincount(clip, np.nan_to_num(np.asarray(moved, float)) > 0) / count
+    return np.asarray(share[clip] > 0.5) if len(clip) else np.zeros(0, bool)
 
 
 def verdict_score(verdicts: Sequence[Sequence[str]]) -> FloatArray:

@@ -11,6 +11,7 @@ __all__ = [
     "box_disagreement",
     "detection_disagreement",
     "duplicate_overlap",
+    "elsewhere",
     "jitter_score",
     "misfit",
     "odd_size",
@@ -34,6 +35,23 @@ def box_disagreement(boxes: FloatArray, others: FloatArray) -> FloatArray:
     known: BoolArray = np.asarray(np.isfinite(others).all(axis=1))
     iou = box_iou_pairwise(boxes, np.where(known[:, None], others, 0.0))
     return np.where(known, np.clip((1 - iou) / (1 - _WORST), 0, 1), np.nan)
+
+
+def elsewhere(boxes: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
+    """(L,) how much closer two independent boxes are to each other than the label is to either of them.
+
+    0 where the label is as near to one of them as they are to each other, 1 from a difference in IoU of 0.4 on. Either
+    of the two may be off by itself; that both are off in the same way is rare.
+
+    Args:
+        boxes: (L, 4) as labelled.
+        first: (L, 4) where one source would put the box; NaN rows give NaN.
+        second: (L, 4) where another one would.
+    """
+    known: BoolArray = np.asarray(np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1))
+    a, b = (np.where(known[:, None], values, 0.0) for values in (first, second))
+    nearest = np.maximum(box_iou_pairwise(boxes, a), box_iou_pairwise(boxes, b))
+    return np.where(known, np.clip((box_iou_pairwise(a, b) - nearest) / 0.4, 0, 1), np.nan)
 
 
 def detection_disagreement(iou: FloatArray, score: FloatArray) -> FloatArray:

@@ -9,14 +9,17 @@ from curate.types import BoolArray, FloatArray, IntArray
 __all__ = [
     "background_doubt",
     "confidence",
+    "empty_once",
     "low_foreground",
     "source_doubt",
     "standing",
     "typical_foreground",
     "unseen",
+    "untracked",
 ]
 
 _ENOUGH = 20
+_OFTEN = 5
 # A box that differs from the plate on this share of what is usual for its class is not suspicious at all.
 _FULL = 0.6
 
@@ -75,6 +78,37 @@ def low_foreground(foreground: FloatArray, usual: FloatArray, still: BoolArray) 
     """
     low = 1 - np.clip(np.asarray(foreground, float) / (_FULL * usual), 0, 1)
     return np.where(still, np.nan, low)
+
+
+def empty_once(foreground: FloatArray, usual: FloatArray, still: BoolArray, counts: IntArray) -> FloatArray:
+    """(L,) 1 where a class that may stand has a box that looks like the empty scene, on one frame only.
+
+    A parked car is in the plate, so it looks like the empty scene, too; but it is labelled there again and again.
+
+    Args:
+        foreground: (L,) share of the box that differs from the background plate.
+        usual: (L,) `typical_foreground`.
+        still: (L,) True for classes that may stand still: NaN for the others, see `low_foreground`.
+        counts: (L,) frames with a box of the class at the same place; from five on nothing is suspicious.
+    """
+    low = 1 - np.clip(np.asarray(foreground, float) / (_FULL * usual), 0, 1)
+    seldom = np.clip((_OFTEN - np.asarray(counts, float)) / (_OFTEN - 1), 0, 1)
+    return np.where(still, low * seldom, np.nan)
+
+
+def untracked(before: IntArray, after: IntArray) -> FloatArray:
+    """(L,) 1 for a label without another of its object just before or after, 0.5 with one of them, 0 with both.
+
+    NaN for all where less than half of the labels have both: there, frames are too far apart to link anything.
+
+    Args:
+        before: (L,) row of the label before, -1 without.
+        after: (L,) row of the label after, -1 without.
+    """
+    sides = (np.asarray(before) >= 0).astype(float) + (np.asarray(after) >= 0)
+    if not len(sides) or np.mean(sides == 2) < 0.5:
+        return np.full(len(sides), np.nan)
+    return np.asarray(1 - sides / 2)
 
 
 def standing(shares: FloatArray, stillness: FloatArray, still: BoolArray) -> FloatArray:
