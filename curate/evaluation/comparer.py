@@ -278,11 +278,13 @@ def _frame_errors(scorer: Scorer) -> FloatArray:
 
 def _side(side: Sequence[EvalInput], groups: IntArray) -> Side:
     times = [run.ms_per_frame for run in side if run.ms_per_frame is not None]
+    memory = [run.memory_mb for run in side if run.memory_mb is not None]
     return Side(
         label=side[0].label,
         runs=len(side),
         seeds=int(groups.max()) + 1,
         ms_per_frame=float(np.mean(times)) if times else None,
+        memory_mb=float(np.mean(memory)) if memory else None,
     )
 
 

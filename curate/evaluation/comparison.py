@@ -45,6 +45,7 @@ class EvalInput:
         seed: Training seed; None when unknown. Runs of one seed are not independent and are drawn together.
         label: Name of the run, for messages.
         ms_per_frame: Time of the detector.
+        memory_mb: Its memory for one frame.
     """
 
     frames: Sequence[Frame]
@@ -56,16 +57,18 @@ class EvalInput:
     seed: int | None = None
     label: str = ""
     ms_per_frame: float | None = None
+    memory_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side: its runs, the different training seeds among them, mean milliseconds per frame."""
+    """One side: its runs, the different training seeds among them, mean milliseconds and memory for a frame."""
 
     label: str
     runs: int
     seeds: int
     ms_per_frame: float | None
+    memory_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

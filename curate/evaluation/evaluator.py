@@ -54,6 +54,7 @@ def evaluate(
     gold_id: str = "",
     regions: Mapping[str, Ring] | None = None,
     ms_per_frame: float | None = None,
+    memory_mb: float | None = None,
 ) -> EvalResult:
     """Score detections on gold labels.
 
@@ -68,6 +69,7 @@ def evaluate(
         gold_id: Name of the gold set.
         regions: Name -> polygon in which things are counted, such as an approach.
         ms_per_frame: Time of the detector, passed through.
+        memory_mb: Memory of the detector for one frame, passed through.
 
     Raises:
         DataError: The input does not fit together (see `gold_arrays` and `detection_arrays`).
@@ -130,6 +132,7 @@ def evaluate(
         counts=count_errors(scorer, matches, classes, regions or {}),
         calibration=calibration(found.scores, matches.true[0], matches.false[0]),
         gains=mean_gains(gains),
+        memory_mb=memory_mb,
     )
 
 

@@ -148,6 +148,7 @@ def evaluation_markdown(result: EvalResult, title: str = "Evaluation") -> str:
     """An evaluation as Markdown: all classes, each class, sizes, slices, error kinds, confusion, notes."""
     score, recalls = result.settings.score, " / ".join(f"{recall:g}" for recall in result.settings.recalls)
     time = "" if result.ms_per_frame is None else f", {result.ms_per_frame:.1f} ms a frame"
+    time += "" if result.memory_mb is None else f", {result.memory_mb:.0f} MB for one"
     lines = [
         f"## {escape_markdown(title)}",
         "",
@@ -323,6 +324,9 @@ def comparison_markdown(comparison: Comparison, title: str = "Comparison", frame
     times = [_number(side.ms_per_frame, 1) for side in (before, after)]
     if comparison.before.ms_per_frame is not None or comparison.after.ms_per_frame is not None:
         lines += [f"Milliseconds a frame: {times[0]} before, {times[1]} after.", ""]
+    memory = [_number(side.memory_mb, 0) for side in (before, after)]
+    if memory != ["-", "-"]:
+        lines += [f"MB of memory for a frame, weights included: {memory[0]} before, {memory[1]} after.", ""]
     head = ["scope", "figure", *names, "difference", "95 % interval", "p (blocks alone)", "verdict"]
     rows = [_row(entry, comparison.settings.score) for entry in comparison.differences if entry.objects]
     lines += _table([*head, "objects / tracks / frames / blocks"], rows)

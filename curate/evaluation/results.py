@@ -285,6 +285,7 @@ class EvalResult:
         alarms: Class name -> recall at each number of false alarms an hour.
         counts: Class name, or "region: class" -> error of the counts per frame.
         calibration: Whether scores mean what they say; None in results of older versions.
+        memory_mb: As given: memory of tensors for one frame, weights included, in 2^20 bytes.
         gains: Mean over the classes that have objects of what repairing each kind of error would bring in AP50;
             None without objects, and in results of older versions.
     """
@@ -317,6 +318,7 @@ class EvalResult:
     counts: dict[str, CountError] = field(default_factory=dict)
     calibration: Calibration | None = None
     gains: ErrorGains | None = None
+    memory_mb: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: only dicts, lists, strings, finite numbers and None."""

@@ -196,4 +196,5 @@ def _input(project: Project, gold: GoldContent, judged: RunOnGold, milliseconds:
         seed=judged.run.seed if judged.run.kind == "train" else None,
         label=judged.run.id,
         ms_per_frame=milliseconds,
+        memory_mb=judged.result.memory_mb,
     )

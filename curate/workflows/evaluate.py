@@ -198,6 +198,7 @@ def evaluate_run(
         moving=moving,
         gold_id=gold.gold.id,
         ms_per_frame=ms,
+        memory_mb=_memory(project, detector, gold),
     )
     write_json(result_file, result.to_dict())
     if run.kind == "train":
@@ -219,6 +220,14 @@ def evaluate_run(
         )
     )
     return RunOnGold(run, result, tuple(found))
+
+
+def _memory(
+    project: Project, detector: GenericDetector | SiteDetector | TorchvisionCoco, gold: GoldContent
+) -> float:
+    from curate.detectors.memory import prediction_mb
+
+    return prediction_mb(detector, project.frame_image(gold.frames[0]))
 
 
 def _key(project: Project) -> str:

@@ -72,6 +72,17 @@ def test_a_light_is_scored_on_its_own_frames(compared):
     assert result.find("recall", "light", "dark").before == pytest.approx(expected.at_score.recall)
 
 
+def test_speed_and_memory_of_a_side_are_means(make):
+    scene = make.scene(0)
+    runs = [
+        EvalInput(scene.frames, scene.gold, scene.found, CLASSES, seed=seed, ms_per_frame=ms, memory_mb=mb)
+        for seed, ms, mb in ((0, 20.0, 27.0), (1, 24.0, 31.0))
+    ]
+    result = compare(runs[:1], runs, np.arange(12) // 3, resamples=100)
+    assert (result.before.memory_mb, result.after.memory_mb, result.after.ms_per_frame) == (27.0, 29.0, 22.0)
+    assert "MB of memory for a frame, weights included: 27 before, 29 after." in comparison_markdown(result)
+
+
 def test_places_are_subsets_like_slices(compared):
     scene, plain, _ = compared(4)
     left = np.array([entry.bbox_xyxy[0] < 60 for entry in scene.gold])

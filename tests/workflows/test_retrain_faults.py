@@ -19,7 +19,8 @@ from curate.annotations import Decision, DecisionKind
 from curate.detectors.learner import SiteLearner
 from curate.errors import ConflictError, TrainingError
 from curate.review import decide
-from curate.workflows.progress import Quiet
+from curate.workflows.compare import comparisons
+from curate.workflows.progress import Cancelled, Quiet
 from curate.workflows.project import Project
 from curate.workflows.retrain import retrain
 from curate.workflows.runs import refresh_runs
@@ -93,6 +94,34 @@ def test_labels_that_change_during_the_training_are_the_next_version(project: Pr
     assert len(project.store.annotations(source="cheap")) > 0
     assert second.against_before is not None
     assert second.against_before.before == first.runs
+
+
+@pytest.mark.slow
+def test_cut_off_in_the_comparison_nothing_is_trained_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StopsInTheComparison(Quiet):
+        stopping = False
+
+        def update(self, fraction: float, message: str) -> None:
+            self.stopping = "evaluating" in message
+
+        def should_stop(self) -> bool:
+            return self.stopping
+
+    with pytest.raises(Cancelled):
+        retrain(project, reporter=StopsInTheComparison())
+    (run,) = project.store.runs(kind="train")
+    assert run.state == "done"
+    assert comparisons(project) == []
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("curate.workflows.train.train_detector", never)
+    result = retrain(project)
+    assert result.runs == (run.id,)
+    assert [record.id for record in comparisons(project)] == [result.against_generic.id]
 
 
 def test_without_memory_the_run_says_what_to_do_and_goes_on_later(

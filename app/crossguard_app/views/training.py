@@ -213,7 +213,8 @@ def _verdict(record: ComparisonRecord) -> None:
             )
         before, after = comparison.before, comparison.after
         times = [
-            f"{side.ms_per_frame:.0f} ms per frame" if side.ms_per_frame else "not timed"
+            (f"{side.ms_per_frame:.0f} ms per frame" if side.ms_per_frame else "not timed")
+            + (f", {side.memory_mb:.0f} MB" if side.memory_mb else "")
             for side in (before, after)
         ]
         st.caption(
