@@ -16,6 +16,17 @@ __all__ = ["METRICS", "RunLog", "scores_of"]
 METRICS = "metrics.jsonl"
 
 
+class _OtherThreads:
+    """What TensorBoard's writing thread raises (a full disk) comes to us from the calls, too: no traceback besides."""
+
+    def __init__(self) -> None:
+        self._before = threading.excepthook
+
+    def __call__(self, failed: threading.ExceptHookArgs) -> None:
+        if type(failed.thread).__module__.partition(".")[0] != "tensorboard":
+            self._before(failed)
+
+
 class RunLog:
     """Appends one line per step to metrics.jsonl and the same numbers to tensorboard/.
 
@@ -29,12 +40,19 @@ class RunLog:
 
         path = folder / METRICS
         write_atomically(path, _kept_lines(path, done))
-        self._file = path.open("a", encoding="utf-8")
         events = folder / "tensorboard"
         if not done and events.is_dir():
             for old in events.glob("events.out.tfevents.*"):
                 old.unlink()
+        # For good: the thread may tell after our own error has left this class.
+        if not isinstance(threading.excepthook, _OtherThreads):
+            threading.excepthook = _OtherThreads()
         self._events: Any = SummaryWriter(log_dir=str(events), purge_step=done + 1 if done else None)
+        try:
+            self._file = path.open("a", encoding="utf-8")
+        except OSError:
+            self._events.close()
+            raise
 
     def write(self, progress: Progress) -> None:
         """Log one step."""
@@ -58,23 +76,13 @@ class RunLog:
         self._events.add_scalar("validation", score, step)
 
     def __enter__(self) -> RunLog:
-        self._hook = threading.excepthook
-        threading.excepthook = self._passed_on
         return self
-
-    def _passed_on(self, failed: threading.ExceptHookArgs) -> None:
-        """What TensorBoard's thread raises (a full disk) comes to us from its calls: no traceback besides."""
-        if type(failed.thread).__module__.partition(".")[0] != "tensorboard":
-            self._hook(failed)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._file.close()
-            self._events.close()
-        finally:
-            threading.excepthook = self._hook
+        self._file.close()
+        self._events.close()
 
 
 def scores_of(path: Path, done: int) -> list[float]:
