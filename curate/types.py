@@ -25,4 +25,4 @@ JSONValue: TypeAlias = Any
 
 def is_storable(text: str) -> bool:
     """Whether a text can be kept in every database and written as UTF-8: no NUL, no halves of surrogate pairs."""
-    return "\x00" not in text and not any(0xD800 <= ord(char) <= 0xDFFF for char in text)
+    return "\x00" not in text and (text.isascii() or not any(0xD800 <= ord(char) <= 0xDFFF for char in text))

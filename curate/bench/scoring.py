@@ -49,7 +49,7 @@ def bench_scoring(
     Args:
         sizes: Numbers of frames, each with 10 labels and 12 predictions.
         masks: So many masks are scored apart; 0 = none.
-        decided: Re-rank so many labels after a batch of decisions; 0 = none.
+        decided: Re-rank so many labels after a batch of decisions, as arrays and as a whole project; 0 = none.
         peers: Folder with the environments of the other tools; cleanlab is run on the sizes up to 10,000.
         reporter: Told how far it is.
         say: Told why cleanlab is skipped.
@@ -61,7 +61,7 @@ def bench_scoring(
     rows: list[dict[str, Any]] = []
     jobs: list[tuple[str, int]] = [("boxes", size) for size in sizes]
     jobs += [("masks", masks)] if masks else []
-    jobs += [("rerank", decided)] if decided else []
+    jobs += [("rerank", decided), ("queue", decided)] if decided else []
     for number, (what, size) in enumerate(jobs):
         whole.update(0.8 * number / len(jobs), f"{what} {size:,}")
         rows.append({"what": what, "size": size, **_measure(what, size)})
@@ -136,6 +136,7 @@ _NAMES = {
     "boxes": f"boxes: frames with {LABELS} labels and {DETECTIONS} predictions each",
     "masks": "masks: so many labels, each with a predicted mask",
     "rerank": "ranked again after 200 decisions: so many labels",
+    "queue": "`curate rerank` of a project with so many labels, an issue on every tenth, 200 decisions",
     "cleanlab": "cleanlab, scores (`get_label_quality_scores`), the same frames",
     "cleanlab_issues": "cleanlab, issues and scores (`find_label_issues` and the above)",
 }

@@ -1,4 +1,4 @@
-"""One measurement of scoring: `python -m curate.bench.scoring_work boxes|masks|rerank SIZE` prints JSON.
+"""One measurement of scoring: `python -m curate.bench.scoring_work boxes|masks|rerank|queue SIZE` prints JSON.
 
 A process of its own, so that the peak memory is that of this one measurement. It imports neither torch nor faiss.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -181,21 +182,28 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def _work(what: str, size: int, folder: Path) -> Callable[[], int]:
+    """Everything made ready, and the call that is measured."""
+    if what == "rerank":
+        return _rerank(size)
+    if what == "queue":
+        from curate.bench.queue_work import reranked_queue
+
+        return reranked_queue(size, folder)
+    masks = what == "masks"
+    return partial(_score, synthetic_inputs(max(1, size // LABELS) if masks else size, masks=masks))
+
+
 def main(what: str, size: int) -> None:
     """Measure one thing and print it."""
-    work: Callable[[], int]
-    if what == "rerank":
-        work = _rerank(size)
-    else:
-        masks = what == "masks"
-        work = partial(_score, synthetic_inputs(max(1, size // LABELS) if masks else size, masks=masks))
-    started, busy = time.perf_counter(), time.process_time()
-    found = work()
-    seconds, cpu = time.perf_counter() - started, time.process_time() - busy
-    peak = _peak_mb()
-    sys.stdout.write(
-        json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak, "findings": found}) + "\n"
-    )
+    with tempfile.TemporaryDirectory(prefix="crossguard-bench-") as folder:
+        work = _work(what, size, Path(folder))
+        started, busy = time.perf_counter(), time.process_time()
+        found = work()
+        seconds, cpu = time.perf_counter() - started, time.process_time() - busy
+        peak = _peak_mb()
+    figures = {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak, "findings": found}
+    sys.stdout.write(json.dumps(figures) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from curate.store.records import (
     SiteSettings,
     SourceCount,
     VersionRecord,
+    WaitingIssue,
 )
 from curate.store.results import pack_text
 from curate.store.store import Store
@@ -68,6 +69,7 @@ __all__ = [
     "Store",
     "User",
     "VersionRecord",
+    "WaitingIssue",
     "backup_rows",
     "pack_text",
     "read_backup_head",

@@ -10,6 +10,7 @@ from curate.store.check import CheckStore
 from curate.store.decisions import DecisionStore
 from curate.store.engine import create_engine, describe, parse_target, translated
 from curate.store.frames import FrameStore
+from curate.store.issue_ranks import IssueRankStore
 from curate.store.issues import IssueStore
 from curate.store.jobs import JobStore
 from curate.store.labels import LabelStore
@@ -26,6 +27,7 @@ class Store(
     FrameStore,
     LabelStore,
     IssueStore,
+    IssueRankStore,
     DecisionStore,
     ResultStore,
     JobStore,

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from curate.annotations import Issue, IssueState, IssueType
+from curate.annotations import IssueType
 from curate.errors import DataError
 from curate.issues import SPECS, Calibrators, FinderSettings, decision_rows, learn_decisions
 from curate.issues.ranking import severity_of
 from curate.splits import time_blocks
-from curate.store import IssueStatus, Role
+from curate.store import Role, WaitingIssue
 from curate.types import FloatArray
 from curate.workflows.decided import decided_issues
 from curate.workflows.files import read_json, write_json
-from curate.workflows.picked import is_picked
+from curate.workflows.picked import PICKED, is_picked
 from curate.workflows.project import Project
 
 __all__ = ["keep_practised", "rerank"]
 
 _FILE = "practised.json"
-_WAITING = (IssueState.OPEN, IssueState.SKIPPED)
 # Probabilities that change by less are left alone: nobody would see it.
 _NOTICEABLE = 0.005
 
@@ -54,8 +52,8 @@ def rerank(project: Project) -> int:
     if not kept.exists():
         raise DataError("there is no queue to put in order", file=kept, hint="run `curate scan` first")
     practised = Calibrators.from_dict(read_json(kept))
-    waiting = project.store.issue_statuses(states=_WAITING)
-    evidence = _evidence([status.issue for status in waiting])
+    waiting = project.store.waiting_issues()
+    evidence = _evidence(waiting)
     decided = [entry for entry in decided_issues(project) if not is_picked(entry[0])]
     frames = project.store.frames(ids=sorted({issue.frame_id for issue, _ in decided}))
     blocks = (
@@ -72,23 +70,25 @@ def rerank(project: Project) -> int:
         practised, decision_rows(decided, block_of), {kind: values for kind, (_, values) in evidence.items()}
     )
     write_json(project.cache_dir / "calibration.json", learned.to_dict())
-    probabilities = _pooled(waiting, _probabilities(learned, evidence, len(waiting)))
-    return _store(project, waiting, probabilities)
+    ranks = _ranks(waiting, _pooled(waiting, _probabilities(learned, evidence, len(waiting))))
+    # What was decided, or fell away, while this was worked out stays so; what came meanwhile stays where it is.
+    return project.store.rank_issues(ranks) if ranks else 0
 
 
-def _evidence(issues: Sequence[Issue]) -> dict[IssueType, tuple[list[int], FloatArray]]:
+def _evidence(issues: Sequence[WaitingIssue]) -> dict[IssueType, tuple[list[int], FloatArray]]:
     """Per type the positions of its issues and their evidence (N, K); picked issues left out."""
     rows: dict[IssueType, list[int]] = defaultdict(list)
     for at, issue in enumerate(issues):
-        if not is_picked(issue):
+        if PICKED not in issue.evidence:
             rows[issue.type].append(at)
     return {
-        kind: (
-            found,
-            np.array([[issues[at].evidence.get(name, np.nan) for name in SPECS[kind].names] for at in found]),
-        )
+        kind: (found, _matrix(SPECS[kind].names, [issues[at] for at in found]))
         for kind, found in rows.items()
     }
+
+
+def _matrix(names: Sequence[str], issues: Sequence[WaitingIssue]) -> FloatArray:
+    return np.array([[issue.evidence.get(name, np.nan) for name in names] for issue in issues])
 
 
 def _probabilities(
@@ -101,12 +101,12 @@ def _probabilities(
     return result
 
 
-def _pooled(waiting: Sequence[IssueStatus], probabilities: FloatArray) -> FloatArray:
+def _pooled(waiting: Sequence[WaitingIssue], probabilities: FloatArray) -> FloatArray:
     """The members of a group share the mean of their log-odds, as in the scan."""
     groups: dict[str, list[int]] = defaultdict(list)
-    for at, status in enumerate(waiting):
-        if status.issue.group_id is not None:
-            groups[status.issue.group_id].append(at)
+    for at, issue in enumerate(waiting):
+        if issue.group_id is not None:
+            groups[issue.group_id].append(at)
     result = probabilities.copy()
     for members in groups.values():
         clipped = np.clip(probabilities[members], 1e-6, 1 - 1e-6)
@@ -114,32 +114,18 @@ def _pooled(waiting: Sequence[IssueStatus], probabilities: FloatArray) -> FloatA
     return result
 
 
-def _store(project: Project, waiting: Sequence[IssueStatus], probabilities: FloatArray) -> int:
-    """Write the waiting issues back; none of them is dropped, and those decided meanwhile stay decided."""
+def _ranks(waiting: Sequence[WaitingIssue], probabilities: FloatArray) -> dict[str, tuple[float, float]]:
+    """Issue id -> new probability and severity, of those that changed noticeably."""
+    before = np.array([issue.probability for issue in waiting])
+    rows = np.flatnonzero(np.isfinite(probabilities) & (np.abs(probabilities - before) >= _NOTICEABLE))
+    together = Counter(issue.group_id for issue in waiting if issue.group_id is not None)
+    some = [waiting[row] for row in rows.tolist()]
+    sizes = np.array([1 if issue.group_id is None else together[issue.group_id] for issue in some], np.int64)
     costs = FinderSettings().costs
-    sizes = Counter(status.issue.group_id for status in waiting if status.issue.group_id is not None)
-    changed, issues = 0, []
-    for status, probability in zip(waiting, probabilities.tolist(), strict=True):
-        issue = status.issue
-        if np.isfinite(probability) and abs(probability - issue.probability) >= _NOTICEABLE:
-            size = np.array([1 if issue.group_id is None else sizes[issue.group_id]])
-            cost = costs.get(issue.type, 1.0)
-            before, now = severity_of(
-                np.array([issue.probability, probability]) * cost, np.repeat(size, 2)
-            ).tolist()
-            # What the label's other possible errors had added to its severity stays.
-            rest = min((1 - issue.severity) / max(1 - before, 1e-9), 1.0)
-            issue = replace(issue, probability=probability, severity=1 - (1 - now) * rest)
-            changed += 1
-        issues.append(issue)
-    seen = {
-        status.issue.annotation_id: status.annotation_revision
-        for status in waiting
-        if status.issue.annotation_id is not None and status.annotation_revision is not None
-    }
-    if changed:
-        # What was decided, or fell away, while this was worked out stays so; what came meanwhile stays where it is.
-        with project.store.begin():
-            still = {status.issue.id for status in project.store.issue_statuses(states=_WAITING)}
-            project.store.upsert_issues([issue for issue in issues if issue.id in still], seen, whole=False)
-    return changed
+    cost = np.array([costs.get(issue.type, 1.0) for issue in some])
+    was, now = (severity_of(values[rows] * cost, sizes) for values in (before, probabilities))
+    # What the label's other possible errors had added to its severity stays.
+    rest = np.minimum((1 - np.array([issue.severity for issue in some])) / np.maximum(1 - was, 1e-9), 1.0)
+    severities = 1 - (1 - now) * rest
+    pairs = zip(probabilities[rows].tolist(), severities.tolist(), strict=True)
+    return {issue.id: pair for issue, pair in zip(some, pairs, strict=True)}

@@ -35,7 +35,7 @@ def test_every_kind_is_measured_and_cleanlab_is_missed(tmp_path: Path) -> None:
     result = bench_scoring(
         sizes=(3,), masks=20, decided=40, peers=tmp_path, reporter=Quiet(), say=said.append
     )
-    assert [row["what"] for row in result.figures["rows"]] == ["boxes", "masks", "rerank"]
+    assert [row["what"] for row in result.figures["rows"]] == ["boxes", "masks", "rerank", "queue"]
     assert all(row["seconds"] > 0 and row["peak_mb"] > 0 for row in result.figures["rows"])
     assert "ranked again" in result.markdown
     assert "cleanlab is skipped" in said[0]

@@ -191,3 +191,20 @@ def test_the_queue_is_walked_along_an_index(tmp_path):
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
             assert len(plan) == 1
             assert index in plan[0]
+
+
+def test_a_new_order_touches_what_waits_and_nothing_else(store, make_issue):
+    store.upsert_issues(
+        make_issue(f"i{n}", severity=0.5, probability=0.4, evidence={"low": 0.25}) for n in range(3)
+    )
+    store.upsert_issues([make_issue("i1", severity=0.5, probability=0.4), make_issue("i2", severity=0.5)])
+    assert [issue.id for issue in store.waiting_issues()] == ["i1", "i2"]
+    first = store.waiting_issues()[0]
+    assert (first.type, first.probability, first.severity) == (store.issue("i1").type, 0.4, 0.5)
+    assert first.evidence == store.issue("i1").evidence
+    assert store.rank_issues({"i0": (0.9, 0.9), "i2": (0.8, 0.7), "gone": (1.0, 1.0)}) == 1
+    assert _ids(store.issues()) == ["i2", "i1"]
+    assert store.issue("i2") == replace(store.issue("i1"), id="i2", probability=0.8, severity=0.7)
+    assert store.issue("i0").severity == 0.5
+    assert sum(count.expected for count in store.issue_counts() if count.state is OPEN) == pytest.approx(1.2)
+    assert store.rank_issues({}) == 0

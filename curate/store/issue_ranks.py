@@ -1,0 +1,71 @@
+"""What puts the queue into a new order needs of it, and how it writes that down: no issue is built or checked anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from curate.annotations import IssueState, IssueType
+from curate.store import schema
+from curate.store.audit import write_audit
+from curate.store.base import StoreBase, chunked, dump_json
+from curate.store.records import WaitingIssue
+from curate.store.tallies import recount_issues
+
+__all__ = ["IssueRankStore"]
+
+_table = schema.issues
+_WAITS = _table.c.state.in_([IssueState.OPEN.value, IssueState.SKIPPED.value])
+
+
+class IssueRankStore(StoreBase):
+    """The order of what waits."""
+
+    def waiting_issues(self) -> list[WaitingIssue]:
+        """All open and skipped issues with their evidence, by id."""
+        columns = (
+            _table.c.id, _table.c.type, _table.c.group_id, _table.c.probability, _table.c.severity, _table.c.payload,
+        )  # fmt: skip
+        with self._read() as connection:
+            rows = connection.execute(sa.select(*columns).where(_WAITS).order_by(_table.c.id)).all()
+        return [
+            WaitingIssue(
+                row[0], IssueType(row[1]), row[2], row[3], row[4], json.loads(row[5]).get("evidence", {})
+            )
+            for row in rows
+        ]
+
+    def rank_issues(self, ranks: Mapping[str, tuple[float, float]]) -> int:
+        """Give issues that wait a new probability and severity; those that are decided or gone stay as they are.
+
+        Args:
+            ranks: Issue id -> probability and severity, both within 0..1.
+
+        Returns:
+            How many got theirs.
+        """
+        update = (
+            sa.update(_table)
+            .where(_table.c.id == sa.bindparam("old_id"))
+            .values({name: sa.bindparam(f"new_{name}") for name in ("probability", "severity", "payload")})
+        )
+        done = 0
+        with self.bulk() as connection:
+            for ids in chunked(sorted(ranks)):
+                query = sa.select(_table.c.id, _table.c.payload).where(_table.c.id.in_(ids), _WAITS)
+                rows = []
+                for issue_id, payload in connection.execute(query):
+                    probability, severity = ranks[issue_id]
+                    told = json.loads(payload) | {"probability": probability, "severity": severity}
+                    text = dump_json(told, item=f"issue {issue_id}")
+                    new = {"new_probability": probability, "new_severity": severity, "new_payload": text}
+                    rows.append({"old_id": issue_id, **new})
+                if rows:
+                    connection.execute(update, rows)
+                done += len(rows)
+            if done:
+                recount_issues(connection)
+                write_audit(connection, self.actor, "issues.rank", detail={"issues": done})
+        return done
