@@ -64,7 +64,7 @@ def build_features(inputs: FinderInputs, context: Context) -> tuple[dict[IssueTy
         ),
         IssueType.DUPLICATE: (_duplicate(inputs, context), judged & context.doubles.worse, ""),
         IssueType.INCONSISTENT_TRACK: (
-            _track(inputs, context, shared),
+            _track(context, shared),
             judged & np.isfinite(context.expected).all(1),
             "",
         ),
@@ -249,9 +249,7 @@ def _duplicate(inputs: FinderInputs, context: Context) -> dict[str, FloatArray |
     }
 
 
-def _track(
-    inputs: FinderInputs, context: Context, shared: Mapping[str, FloatArray | None]
-) -> dict[str, FloatArray | None]:
+def _track(context: Context, shared: Mapping[str, FloatArray | None]) -> dict[str, FloatArray | None]:
     minority = shared["track_minority"] if len(context.classes) > 1 else None
     return {"jump": shared["jump"], "jitter": shared["jitter"], "track_minority": minority}
 

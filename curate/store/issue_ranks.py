@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -11,13 +12,33 @@ from curate.annotations import IssueState, IssueType
 from curate.store import schema
 from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked, dump_json
-from curate.store.records import WaitingIssue
 from curate.store.tallies import recount_issues
 
-__all__ = ["IssueRankStore"]
+__all__ = ["IssueRankStore", "WaitingIssue"]
 
 _table = schema.issues
 _WAITS = _table.c.state.in_([IssueState.OPEN.value, IssueState.SKIPPED.value])
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingIssue:
+    """What the order of the queue depends on, of an issue that is open or skipped.
+
+    Attributes:
+        id: The issue.
+        type: Its type.
+        group_id: The group that one decision settles, or None.
+        probability: As it stands in the queue.
+        severity: Likewise.
+        evidence: What raised it, by name.
+    """
+
+    id: str
+    type: IssueType
+    group_id: str | None
+    probability: float
+    severity: float
+    evidence: Mapping[str, float]
 
 
 class IssueRankStore(StoreBase):

@@ -32,7 +32,6 @@ __all__ = [
     "SiteSettings",
     "SourceCount",
     "VersionRecord",
-    "WaitingIssue",
 ]
 
 
@@ -156,27 +155,6 @@ class IssueStatus:
     issue: Issue
     annotation_revision: int | None
     decision_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingIssue:
-    """What the order of the queue depends on, of an issue that is open or skipped.
-
-    Attributes:
-        id: The issue.
-        type: Its type.
-        group_id: The group that one decision settles, or None.
-        probability: As it stands in the queue.
-        severity: Likewise.
-        evidence: What raised it, by name.
-    """
-
-    id: str
-    type: IssueType
-    group_id: str | None
-    probability: float
-    severity: float
-    evidence: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def label_next(project: Project, count: int, *, reporter: Reporter | None = None
     labels = project.store.annotations(source=project.config.labels.working)
     known, bare = _known_frames(project, every)
     frames = _thinned(every, known)
-    view = _look(project, frames, known, progress)
+    view = _look(project, frames, progress)
     places = {frame.id: at for at, frame in enumerate(frames)}
     classes = set(project.config.classes)
     own = [
@@ -143,7 +143,7 @@ def _thinned(frames: Sequence[Frame], known: set[str]) -> list[Frame]:
     return [frame for at, frame in enumerate(frames) if at in keep]
 
 
-def _look(project: Project, frames: Sequence[Frame], known: set[str], progress: SubReporter) -> _View:
+def _look(project: Project, frames: Sequence[Frame], progress: SubReporter) -> _View:
     plates = background_plates(project, reporter=SubReporter(progress, 0.0, 0.05))
     health = picture_health(
         project, frames, plates, plates_digest(project), SubReporter(progress, 0.05, 0.25)

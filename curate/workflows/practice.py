@@ -88,7 +88,7 @@ def _practise(project: Project, gathered: Gathered, reporter: SubReporter) -> Pr
             entry, project.frame_image(entry.frame), gathered.judges[int(folds.folds[at])],
             gathered.plates, hints[at], gathered.evidence[at].detections,
         )  # fmt: skip
-    vectors = _vectors(project, corrupted, injected, labels)
+    vectors = _vectors(project, corrupted, labels)
     inputs = finder_inputs(
         corrupted, folds, evidence, classes, gathered.inputs.frames.health, {},
         None if vectors is None else compare_crops(project, corrupted, folds, vectors),
@@ -139,9 +139,7 @@ def _annotations(
     return [LabelledFrame(entry.frame, tuple(found)) for entry, found in zip(labelled, rows, strict=True)]
 
 
-def _vectors(
-    project: Project, corrupted: Sequence[LabelledFrame], injected: Injected, labels: LabelTable
-) -> FloatArray | None:
+def _vectors(project: Project, corrupted: Sequence[LabelledFrame], labels: LabelTable) -> FloatArray | None:
     """(L', D) vectors of the corrupted labels; a moved label keeps that of its right box, a made-up one has none."""
     stored = load_vectors(vectors_path(project, Embedded.CROP))
     if not stored:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from curate.annotations import Issue, IssueType
 from curate.geometry.shapes import Rle
 from curate.issues import (
     DetectionEvidence,
@@ -127,12 +128,18 @@ def world(count: int = FRAMES) -> tuple[list[Row], list[Seen]]:
     return rows, seen
 
 
+def first(issues: list[Issue], kind: IssueType) -> Issue:
+    found = [issue for issue in issues if issue.type is kind]
+    assert found, f"no {kind} among {[(i.type.value, round(i.probability, 2)) for i in issues[:5]]}"
+    return found[0]
+
+
 class Kit:
     """What tests build worlds from."""
 
     row, seen = Row, Seen
     build, world, frames = staticmethod(build), staticmethod(world), staticmethod(frames_table)
-    ellipse, replace = staticmethod(ellipse), staticmethod(replace)
+    ellipse, replace, first = staticmethod(ellipse), staticmethod(replace), staticmethod(first)
     classes, width, height = CLASSES, WIDTH, HEIGHT
 
 
