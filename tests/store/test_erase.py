@@ -2,6 +2,7 @@
 
 from curate.annotations import Decision, DecisionKind
 from curate.review import decide, undo_last
+from curate.store import Store
 
 
 def test_a_frame_goes_with_everything_on_it(store, make_frame, make_issue):
@@ -46,3 +47,12 @@ def test_counts_follow_every_change(store, make_issue):
     before = store.issue_counts()
     store.recount()
     assert store.issue_counts() == before
+
+
+def test_a_vacuum_that_somebody_holds_up_says_so(store, url, make_frame):
+    with Store.open(url) as other, other.reading():
+        assert len(other.frames()) == 4
+        store.erase_frames([make_frame(0).id], reason="request 1")
+        assert "curate purge --finish" in store.vacuum(wait=0.1)
+        assert len(other.frames()) == 4, "who reads goes on"
+    assert store.vacuum() == ""
