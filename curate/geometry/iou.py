@@ -18,8 +18,11 @@ def mask_iou(a: MaskArray, b: MaskArray) -> float:
 
 def boundary_region(mask: MaskArray, distance: int) -> MaskArray:
     """Pixels of the mask within `distance` pixels of its contour; the image border counts as contour."""
-    padded = np.pad(np.asarray(mask, np.uint8), 1)
-    inner = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=max(1, distance))[1:-1, 1:-1]
+    square, steps = np.ones((3, 3), np.uint8), max(1, distance)
+    # What lies outside the image counts as outside the mask.
+    inner = cv2.erode(
+        np.asarray(mask, np.uint8), square, iterations=steps, borderType=cv2.BORDER_CONSTANT, borderValue=0.0
+    )
     return np.asarray(np.asarray(mask, bool) & ~inner.astype(bool))
 
 

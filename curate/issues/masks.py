@@ -160,7 +160,8 @@ def straightness(masks: Sequence[Rle | None]) -> FloatArray:
         window = None if rle is None else mask_bounds(rle)
         if rle is None or window is None:
             continue
-        crop = np.pad(crop_rle(rle, window), 1).astype(np.uint8)
+        crop = np.zeros((window[3] - window[1] + 2, window[2] - window[0] + 2), np.uint8)
+        crop[1:-1, 1:-1] = crop_rle(rle, window)
         outlines, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         outline = max(outlines, key=len)
         corners = cv2.approxPolyDP(outline, 1.0, True)[:, 0]

@@ -61,8 +61,15 @@ def mask_columns(
         "hollow": None if evidence.mask_empty is None else scores.hollow(evidence.mask_empty),
         "cut": None if evidence.mask_left is None else scores.above_usual(evidence.mask_left, 0.4),
     }
+    found: dict[str, tuple[FloatArray, FloatArray]] = {}
     for name, others in _opinions(inputs, context).items():
         region, boundary = mask_agreement(own, as_rles(others, widths, heights))
+        if name == "redrawn" and "mask" in found:
+            # Where the box hardly changes there is no other mask.
+            region, boundary = (
+                np.where(np.isfinite(a), a, b) for a, b in zip((region, boundary), found["mask"], strict=True)
+            )
+        found[name] = region, boundary
         columns[f"{name}_region"] = scores.mask_disagreement(region)
         columns[f"{name}_boundary"] = scores.mask_disagreement(boundary, worst=0.2)
     return columns | _together(columns, len(labels))
@@ -98,9 +105,7 @@ def _opinions(inputs: FinderInputs, context: Context) -> dict[str, tuple[Mask | 
     if evidence.predicted_masks is not None:
         found["mask"] = evidence.predicted_masks
         if evidence.redrawn_masks is not None:
-            # Where the box hardly changes there is no other one.
-            pairs = zip(evidence.redrawn_masks, evidence.predicted_masks, strict=True)
-            found["redrawn"] = tuple(new or old for new, old in pairs)
+            found["redrawn"] = evidence.redrawn_masks
     if detections.masks is not None:
         masks: tuple[Rle | None, ...] = detections.masks
         found["detected"] = tuple(masks[row] if row >= 0 else None for row in context.matched.tolist())
