@@ -30,8 +30,6 @@ from curate.types import FloatArray, IntArray
 __all__ = ["Calibrators", "TypeModel", "fit_calibrators", "learn_decisions", "prior_calibrators"]
 
 _FORMAT = 1
-# Injected rows together are worth at most so many real ones: they are plenty, but not the real thing.
-_INJECTED_WORTH = 150.0
 _DECISION_WORTH = 1.0
 _UNDECIDED_WORTH = 15.0
 _MOST_UNDECIDED = 2000
@@ -214,7 +212,7 @@ def _practised(kind: IssueType, rows: TrainingRows | None, population: FloatArra
         return TypeModel(spec.bias, spec.weights, reason=f"documented prior: {why}")
     values = np.where(np.isfinite(rows.values), rows.values, spec.usual)
     truth = rows.truth.astype(float)
-    weight = rows.weight * min(1.0, _INJECTED_WORTH / len(rows))
+    weight = np.asarray(rows.weight, float)
     bias, weights = fit_weights(values, truth, weight, spec.bias, spec.weights)
     logits = _out_of_block(values, truth, weight, rows.blocks, spec.bias, spec.weights)
     slope, offset = fit_line(logits, truth, weight)

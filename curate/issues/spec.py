@@ -158,7 +158,7 @@ SPECS: dict[IssueType, TypeSpec] = {
         ),
     ),
     IssueType.INCONSISTENT_TRACK: TypeSpec(
-        -6.0,
+        -7.0,
         (
             Evidence("jump", 3.0, 0.25, key=True),
             Evidence("jitter", 1.5, 0.2),
