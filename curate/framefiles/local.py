@@ -10,7 +10,7 @@ from pathlib import Path
 from curate.annotations import Frame
 from curate.errors import ImageError, ProjectError
 from curate.files import write_atomically
-from curate.framefiles.base import checked_path
+from curate.framefiles.base import checked_path, plain_ids
 
 __all__ = ["LocalFrames"]
 
@@ -66,7 +66,7 @@ class LocalFrames:
 
     def copies(self, frame_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Files whose name begins with one of the ids."""
-        for frame_id in sorted(frame_ids):
+        for frame_id in plain_ids(frame_ids):
             for path in (self.folder / frame_id[:2]).glob(f"{frame_id}.*"):
                 yield frame_id, str(path)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from curate.annotations import Frame
 from curate.errors import CurateError, ImageError, ProjectError
-from curate.framefiles.base import checked_path
+from curate.framefiles.base import checked_path, plain_ids
 from curate.framefiles.cache import PictureCache
 
 __all__ = ["RemoteFrames"]
@@ -232,7 +232,7 @@ class RemoteFrames:
 
 def _of_frames(frame_ids: Iterable[str], listed: Any) -> Iterator[tuple[str, str]]:
     """(frame id, name) of what lies under the ids; one listing for all that share a folder."""
-    for folder, group in groupby(sorted(frame_ids), key=lambda frame_id: frame_id[:2]):
+    for folder, group in groupby(plain_ids(frame_ids), key=lambda frame_id: frame_id[:2]):
         wanted = set(group)
         for name in sorted(listed(folder)):
             frame_id = name.rpartition("/")[2].partition(".")[0]

@@ -21,11 +21,8 @@ from curate.geometry.polygons import polygons_to_mask, to_mask
 from curate.geometry.rle import mask_to_rle, rle_area, rle_from_coco, rle_to_bbox, rle_to_coco, rle_to_mask
 
 FOREIGN = Path(__file__).parent / "data" / "foreign"
-_REAL = [
-    os.environ.get("CROSSGUARD_REAL_DATA", ""),
-    Path(__file__).parents[3] / "shared" / "real" / "blackfriars",
-]
-REAL = next((Path(folder) for folder in _REAL if folder and Path(folder).is_dir()), None)
+_REAL = os.environ.get("CROSSGUARD_REAL_DATA", "")
+REAL = Path(_REAL) if _REAL and Path(_REAL).is_dir() else None
 
 
 def placed(path, frames, *, on_error="fail", clip=None, name="auto"):
@@ -223,9 +220,7 @@ def test_only_the_devkit_numbers_pixels_from_one(make_frame, tmp_path, database,
     assert (label.difficult, label.attributes) == (True, {"pose": "Left", "truncated": 1})
 
 
-@pytest.mark.skipif(
-    REAL is None, reason="neither CROSSGUARD_REAL_DATA nor ../shared/real/blackfriars is there"
-)
+@pytest.mark.skipif(REAL is None, reason="CROSSGUARD_REAL_DATA names no folder of CVAT tracks")
 class TestRealRecording:
     """Two clips of one camera with CVAT's tracks."""
 

@@ -72,6 +72,18 @@ def test_erasing_takes_pictures_and_copies_of_those_frames_only(files) -> None:
     assert files.path(stays).read_bytes() == b"two"
 
 
+@pytest.mark.parametrize("frame_id", ["*", "{}*", "{}/../..", "../{}", "../../site", "{}?", ""])
+def test_an_id_of_somebody_else_erases_nothing(files, tmp_path: Path, frame_id: str) -> None:
+    frame = picture(b"one")
+    files.write(frame.path, b"one")
+    (tmp_path / "site.yaml").write_text("classes: [person]")
+    hostile = frame_id.format(frame.id[:3])
+    assert list(files.copies([hostile])) == []
+    assert files.erase([hostile]) == 0
+    assert files.exists(frame.path)
+    assert (tmp_path / "site.yaml").exists()
+
+
 @pytest.mark.parametrize(
     "path",
     ["", "/etc/passwd", "../out.jpg", "ab/../../out.jpg", "ab//x.jpg", "./x.jpg", "ab\\..\\x", "ab/x\n.jpg",
