@@ -10,7 +10,7 @@ from curate.review.agreement import (
     second_queue,
 )
 from curate.review.claims import claim_issues, release_issues
-from curate.review.conflict import LabelChanged
+from curate.review.conflict import IssueDecided, IssueHeld, LabelChanged
 from curate.review.decide import DecisionOutcome, decide, redo_last, undo_last
 from curate.review.files import ApplyReport, FailedLine, apply_decisions, export_decisions
 from curate.review.progress import ReviewProgress, TypeProgress, expected_errors, review_progress
@@ -20,6 +20,8 @@ __all__ = [
     "ApplyReport",
     "DecisionOutcome",
     "FailedLine",
+    "IssueDecided",
+    "IssueHeld",
     "LabelChanged",
     "ReviewProgress",
     "ReviewerStats",

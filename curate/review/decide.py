@@ -74,8 +74,9 @@ def decide(
         AccessError: The project has users, and the reviewer is none of them or only a viewer.
         LabelChanged: Somebody changed the label since the revision that the reviewer saw (`expected_revision`), or
             since the scan (name its newest revision in `expected_revision` to confirm). It carries both versions.
-        ConflictError: Somebody decided the issue or has taken it (see `claim_issues`), or the id belongs to
-            another decision.
+        IssueDecided: Somebody decided the issue, or their decision made it fall away. It carries what they made of it.
+        IssueHeld: Somebody has taken the issue (see `claim_issues`).
+        ConflictError: The id belongs to another decision, or the label to the frozen gold set.
         DataError: The decision is incomplete, or its box, mask, class or flags are impossible.
     """
     if (client_id is None) != (sequence is None):

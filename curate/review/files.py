@@ -111,8 +111,9 @@ def apply_decisions(
 
 
 def _raise_with_line(error: CurateError, file: Path, number: int) -> NoReturn:
-    item = f"line {number}, {error.item}" if error.item else f"line {number}"
-    raise type(error)(error.message, file=file, item=item, hint=error.hint) from error
+    error.file = str(file)
+    error.item = f"line {number}, {error.item}" if error.item else f"line {number}"
+    raise error
 
 
 def _parse(file: Path) -> list[tuple[int, Decision]]:

@@ -23,7 +23,7 @@ from curate.annotations import (
 )
 from curate.errors import ConflictError, DataError
 from curate.geometry.boxes import clip_boxes
-from curate.review.conflict import LabelChanged
+from curate.review.conflict import IssueHeld, LabelChanged, issue_decided
 from curate.review.validate import checked_flags, checked_label, checked_shape, checked_track
 from curate.store import (
     DecisionEffects,
@@ -140,19 +140,20 @@ class Planner:
 
     def _expect_waiting(self, status: IssueStatus) -> None:
         item = f"issue {status.issue.id}"
-        if status.issue.state is IssueState.DECIDED and status.decision_id is not None:
+        if status.issue.state not in _WAITING and status.decision_id is not None:
             made = self._store.decision(status.decision_id).decision
-            raise ConflictError(
-                f"{made.reviewer} decided this issue already: {made.kind.value}, {when(made.created_at)}",
-                item=item,
-                hint="undo that decision to decide anew",
-            )
+            message = f"{made.reviewer} decided this issue already: {made.kind.value}, {when(made.created_at)}"
+            if status.issue.state is not IssueState.DECIDED:
+                message = f"the issue no longer stands ({made.kind.value} by {made.reviewer})"
+            raise issue_decided(self._store, self._decision, status, message)
         if status.issue.state not in _WAITING:
             raise ConflictError("the issue no longer stands", item=item, hint="take the next one")
         lease = self._store.lease_of(status.issue.id)
         if lease is not None and lease.reviewer != self._decision.reviewer:
-            raise ConflictError(
+            raise IssueHeld(
                 f"{lease.reviewer} is looking at this issue, until {when(lease.expires_at)}",
+                by=lease.reviewer,
+                until=lease.expires_at,
                 item=item,
                 hint="take the next one",
             )

@@ -192,6 +192,47 @@ def test_rapid_keys_with_the_server_killed_lose_nothing(page, server, sample) ->
     assert decided == [issue.id for issue in issues[:6]]
 
 
+def test_the_outbox_is_written_once_a_step_and_outlives_the_page(page, server, sample) -> None:
+    store = sample.project.store
+    frame = frame_named(store, "007.jpg")
+    open_frame(page, server, frame)
+    page.locator('.row[data-label="cheap-7-0"]').click()
+    start = store.annotation("cheap-7-0").bbox_xyxy
+    server.stop(kill=True)
+    written = page.evaluate(
+        """(count) => {
+          const put = Storage.prototype.setItem;
+          let written = 0;
+          Storage.prototype.setItem = function (key, value) { written += value.length; put.call(this, key, value); };
+          const roots = [...document.querySelectorAll("*")].map((node) => node.shadowRoot).filter(Boolean);
+          const stage = roots.map((root) => root.querySelector(".stage")).find(Boolean);
+          for (let index = 0; index < count; index += 1) {
+            stage.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", ctrlKey: true,
+              bubbles: true, composed: true, cancelable: true }));
+          }
+          Storage.prototype.setItem = put;
+          return written;
+        }""",
+        120,
+    )
+    page.keyboard.press("2")
+    entries = page.evaluate(
+        "Object.keys(sessionStorage).filter((key) => key.startsWith('crossguard:outbox:')).length"
+    )
+    assert entries == 121
+    assert written < 120 * 600, "each step is written once, not with all before it"
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("about:blank")
+    server.start()
+    page.goto(f"{server.url}/frames?frame={frame.id}")
+    on_item(page, frame.id)
+    saved(page)
+    history = store.revisions("cheap-7-0")
+    assert [revision.annotation.bbox_xyxy[0] - start[0] for revision in history] == [*range(121), 120]
+    assert history[-1].annotation.label == "bicycle"
+    assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.includes(':outbox:')).length") == 0
+
+
 def test_what_comes_from_data_is_text_never_markup(page, server, sample) -> None:
     page.goto(f"{server.url}/queue")
     on_item(page, sample.issues[0].id)

@@ -149,25 +149,99 @@ def test_a_frame_that_was_looked_at_counts_as_covered_until_that_is_taken_back(s
     assert take_in(project, "ann", outbox(operation(5, "seen", frame_id="nowhere"))).refused
 
 
-def test_a_changed_label_comes_back_with_both_versions(sample) -> None:
-    from curate.annotations import Decision, DecisionKind
-    from curate.review import decide
+def relabelled_by_bob(store, label: str = "cheap-1-0") -> None:
+    decide(
+        store, Decision(uuid.uuid4().hex, DecisionKind.RELABEL, "bob", annotation_id=label, label="bicycle")
+    )
 
-    edit = Decision("theirs", DecisionKind.RELABEL, "bob", annotation_id="cheap-1-0", label="bicycle")
-    decide(sample.project.store, edit)
-    operation = {
-        "n": 1,
-        "id": "mine",
-        "kind": "edit",
-        "annotation_id": "cheap-1-0",
-        "bbox_xyxy": [1, 1, 20, 20],
-        "expected_revision": 0,
-    }
-    result = take_in(sample.project, "ann", {"client": "tab", "operations": [operation]})
-    (refusal,) = result.refused
-    assert refusal.conflict is not None
-    assert refusal.conflict["yours"]["bbox_xyxy"] == [1.0, 1.0, 20.0, 20.0]
-    assert (refusal.conflict["theirs"]["label"], refusal.conflict["by"]) == ("bicycle", "bob")
+
+def test_a_changed_label_comes_back_with_what_was_seen_and_what_is_there(sample) -> None:
+    relabelled_by_bob(sample.project.store)
+    moved = operation(1, "edit", annotation_id="cheap-1-0", bbox_xyxy=[1, 1, 20, 20], expected_revision=0)
+    (refusal,) = take_in(sample.project, "ann", outbox(moved)).refused
+    conflict = refusal.conflict
+    assert (conflict["kind"], conflict["by"], conflict["words"]) == ("label", "bob", "label changed")
+    assert (conflict["theirs"]["label"], conflict["seen"]["label"]) == ("bicycle", "person")
+    assert (conflict["label_id"], conflict["revision"]) == ("cheap-1-0", 1)
+
+
+def test_what_is_built_on_a_refused_change_is_refused_with_it(sample) -> None:
+    store = sample.project.store
+    relabelled_by_bob(store)
+    first = operation(1, "edit", annotation_id="cheap-1-0", bbox_xyxy=[1, 1, 20, 20], expected_revision=0)
+    # By its number this one fits what bob made: revision 1.
+    second = operation(
+        2,
+        "edit",
+        annotation_id="cheap-1-0",
+        bbox_xyxy=[2, 1, 21, 20],
+        expected_revision=0,
+        follows=first["id"],
+    )
+    result = take_in(sample.project, "ann", outbox(first, second))
+    assert (result.applied, result.acknowledged) == (0, 2)
+    assert [entry.follows for entry in result.refused] == [None, first["id"]]
+    assert store.annotation("cheap-1-0").revision == 1
+
+
+def test_a_change_built_on_an_own_one_expects_what_that_one_made(sample) -> None:
+    store = sample.project.store
+    first = operation(1, "edit", annotation_id="cheap-1-0", bbox_xyxy=[1, 1, 20, 20], expected_revision=0)
+    take_in(sample.project, "ann", outbox(first))
+    relabelled_by_bob(store)
+    second = operation(
+        2,
+        "edit",
+        annotation_id="cheap-1-0",
+        bbox_xyxy=[2, 1, 21, 20],
+        expected_revision=0,
+        follows=first["id"],
+    )
+    (refusal,) = take_in(sample.project, "ann", outbox(first, second)).refused
+    assert refusal.conflict["seen"]["bbox_xyxy"] == [1, 1, 20, 20]
+    assert refusal.conflict["theirs"]["label"] == "bicycle"
+
+
+def test_a_decided_issue_comes_back_with_what_was_decided(sample) -> None:
+    store, issues = sample.project.store, sample.issues
+    theirs = Decision("theirs", DecisionKind.APPLY, "bob", issues[3].id)
+    decide(store, theirs)
+    decide(store, Decision("group", DecisionKind.APPLY, "bob", issues[6].id, group=True))
+    result = take_in(
+        sample.project,
+        "ann",
+        outbox(
+            operation(1, "edit", issue_id=issues[3].id, bbox_xyxy=[5, 5, 50, 90], expected_revision=0),
+            operation(2, "keep", issue_id=issues[7].id, expected_revision=0),
+        ),
+    )
+    alone, grouped = (entry.conflict for entry in result.refused)
+    assert (alone["kind"], alone["verdict"], alone["undoes"]) == ("issue", "apply", "theirs")
+    assert (alone["theirs"], alone["seen"]["id"]) == (None, "cheap-3-1")
+    assert grouped["undoes"] is None, "one of a group is not taken back for the others"
+
+
+def test_an_issue_that_somebody_holds_says_who(sample) -> None:
+    sample.project.store.take_leases("bob", [sample.issues[0].id], 60)
+    (refusal,) = take_in(
+        sample.project, "ann", outbox(operation(1, "apply", issue_id=sample.issues[0].id))
+    ).refused
+    assert (refusal.conflict["kind"], refusal.conflict["by"]) == ("held", "bob")
+
+
+def test_a_refusal_that_the_browser_never_heard_of_is_told_again(sample) -> None:
+    relabelled_by_bob(sample.project.store)
+    moved = operation(1, "edit", annotation_id="cheap-1-0", bbox_xyxy=[1, 1, 20, 20], expected_revision=0)
+    kept = operation(2, "keep", issue_id=sample.issues[0].id)
+    sent = outbox(moved, kept) | {"known": 0}
+    first = take_in(sample.project, "ann", sent)
+    assert len(first.refused) == 1
+    # The server ended here: it acknowledged both, and what it refused was in its memory only.
+    again = take_in(sample.project, "ann", sent)
+    assert [entry.conflict["by"] for entry in again.refused] == ["bob"]
+    assert (again.applied, again.acknowledged) == (0, 2)
+    assert take_in(sample.project, "ann", sent, first.refused).refused == []
+    assert take_in(sample.project, "ann", sent | {"known": 2}).refused == []
 
 
 def test_two_people_are_shown_different_issues(sample) -> None:

@@ -3,7 +3,7 @@
 const WAYS = { Left: [-1, 0], Right: [1, 0], Up: [0, -1], Down: [0, 1] };
 const PAN = 60; // screen pixels
 // They would throw away what is being drawn.
-const LEAVING = ["next", "previous", "keep", "apply", "skip", "exclude", "nextObject", "previousObject"];
+const LEAVING = ["conflict", "next", "previous", "keep", "apply", "skip", "exclude", "nextObject", "previousObject"];
 
 export function commands(bench) {
   const { tools, edits, layers, light, canvas } = bench;
@@ -63,6 +63,7 @@ export function commands(bench) {
     plainLight: () => light.plain(),
     difference: () => light.toggleDifference(),
     hide: () => bench.toggleHidden(),
+    conflict: () => bench.conflicts.look(),
     help: () => bench.help(),
   };
   for (const tool of ["box", "polygon", "ring", "segment", "eraser", "split", "merge"]) run[tool] = () => tools.use(tool);

@@ -32,7 +32,7 @@ export class Edits {
       this.say(`No label is selected. ${bindings.hint("keep")}: ${issue.answers.keep.toLowerCase()}. `
         + `${bindings.hint("nextObject")}: select one of the frame.`);
     } else if (!selected) this.say("Select a label first: click it, or press Tab.");
-    return selected ?? null;
+    return selected && !this.bench.conflicts.holds(selected.id) ? selected : null;
   }
 
   // ---- shape ------------------------------------------------------------------------------------------------
@@ -40,6 +40,10 @@ export class Edits {
   // A new shape of a label. On the label of the open issue it is the verdict.
   shaped(label, shape) {
     const { bench } = this;
+    if (bench.conflicts.holds(label.id)) {
+      bench.refresh();
+      return;
+    }
     if (label.id === bench.issue?.annotation_id
       && bench.verdict("edit", "edited by hand", shape, { group: false })) return;
     bench.push({ kind: "edit", annotation_id: label.id, ...shape }, `${label.label} changed`);

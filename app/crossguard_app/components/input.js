@@ -27,6 +27,10 @@ export function bindKeys(bench) {
       taken();
       return;
     }
+    if (bench.conflictView.key(event)) {
+      taken();
+      return;
+    }
     // A button or a box to tick that was reached with Tab is pressed with Space or Enter, as everywhere.
     const onControl = ["BUTTON", "SUMMARY", "INPUT"].includes(source.tagName);
     if (isTyping(source, event) || (onControl && [" ", "Enter"].includes(event.key) && !event.ctrlKey)) return;

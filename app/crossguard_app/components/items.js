@@ -74,6 +74,13 @@ export class Items {
     return true;
   }
 
+  // Something that is in no list.
+  visit(item) {
+    if (this.goTo((known) => known.key === item.key)) return;
+    this.trail.push(item);
+    this.current = item;
+  }
+
   end() {
     this.current = null;
   }

@@ -22,6 +22,7 @@ export const KEYS = [
     ["Undo, over all frames", ["undo", "ctrl+z"]],
     ["Redo", ["redo", "ctrl+shift+z ctrl+y"]],
     ["Stop drawing, or select nothing", ["cancel", "escape"]],
+    ["What somebody else changed too: look and choose", ["conflict", "c"]],
   ]],
   ["Draw", [
     ["Box", ["box", "w r"]],

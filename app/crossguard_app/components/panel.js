@@ -37,9 +37,13 @@ export class Panel {
     this.root.replaceChildren();
     if (!item) this.root.append(this.empty());
     else if (!frame) this.root.append(h("p", { class: "quiet" }, "Loading the frame …"));
+    else if (bench.conflicts.shown) this.root.append(bench.conflictView.card(), ...this.tools(frame).slice(1));
     else if (issue) this.root.append(this.issueCard(issue), this.verdicts(issue), ...this.tools(frame));
     else this.root.append(this.frameCard(frame), this.actions(frame), ...this.tools(frame));
-    if (focus) this.root.querySelector(`[data-action="${CSS.escape(focus)}"]`)?.focus();
+    if (bench.conflicts.wantsFocus && this.root.querySelector(".conflict")) {
+      bench.conflicts.wantsFocus = false;
+      this.root.querySelector(".conflict button").focus({ preventScroll: true });
+    } else if (focus) this.root.querySelector(`[data-action="${CSS.escape(focus)}"]`)?.focus();
   }
 
   tools(frame) {

@@ -3,11 +3,16 @@
 
 const without = (labels, id) => labels.filter((label) => label.id !== id);
 
-function change(labels, id, fields) {
-  return labels.map((label) =>
-    label.id === id ? { ...label, ...fields, revision: label.revision + 1 } : label,
-  );
+// A changed label remembers the revision that the server told last, and which change of this page it stands on now.
+const moved = (label, fields, operation) => ({ ...fields, revision: label.revision + 1,
+  told: label.told ?? label.revision, last: operation.id });
+
+function change(labels, id, fields, operation) {
+  return labels.map((label) => (label.id === id ? { ...label, ...moved(label, fields, operation) } : label));
 }
+
+// No polygon at all takes a mask away.
+const maskOf = ({ mask }) => (mask ? { mask: mask.polygons?.length === 0 ? null : mask } : {});
 
 const given = (fields) =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
@@ -19,9 +24,9 @@ function propose(frame, operation) {
   switch (proposal.kind) {
     case "edit":
       return { ...frame, labels: change(frame.labels, target,
-        { ...given({ bbox_xyxy: proposal.bbox_xyxy }), mask: proposal.mask ?? null }) };
+        { ...given({ bbox_xyxy: proposal.bbox_xyxy }), mask: proposal.mask ?? null }, operation) };
     case "relabel":
-      return { ...frame, labels: change(frame.labels, target, { label: proposal.label }) };
+      return { ...frame, labels: change(frame.labels, target, { label: proposal.label }, operation) };
     case "delete_label":
       return { ...frame, labels: without(frame.labels, target) };
     case "add":
@@ -35,7 +40,7 @@ function propose(frame, operation) {
 
 function created(operation, shape) {
   return { id: operation.annotation_id ?? `new-${operation.id}`, label: shape.label, bbox_xyxy: shape.bbox_xyxy,
-    mask: shape.mask ?? null, revision: 0, fresh: true, ...given({ track_id: operation.track_id }),
+    mask: shape.mask ?? null, revision: 0, told: 0, last: operation.id, ...given({ track_id: operation.track_id }),
     ...(operation.flags ?? {}) };
 }
 
@@ -45,8 +50,11 @@ function restore(frame, operation) {
     if (entry.label === null) labels = without(labels, entry.id);
     else if (labels.some((label) => label.id === entry.id)) {
       labels = labels.map((label) =>
-        label.id === entry.id ? { ...entry.label, revision: label.revision + 1 } : label);
-    } else labels = [...labels, { ...entry.label, revision: entry.label.revision + 2 }];
+        (label.id === entry.id ? { ...entry.label, ...moved(label, {}, operation) } : label));
+    } else {
+      const old = entry.label;
+      labels = [...labels, { ...old, ...moved(old, {}, operation), revision: old.revision + 2 }];
+    }
   }
   return { ...frame, labels, excluded: operation.restoreExcluded ?? frame.excluded };
 }
@@ -59,10 +67,10 @@ export function reduce(frame, operation) {
       return propose(frame, operation);
     case "edit":
       return { ...frame, labels: change(frame.labels, id,
-        given({ bbox_xyxy: operation.bbox_xyxy, mask: operation.mask, track_id: operation.track_id,
-          ...(operation.flags ?? {}) })) };
+        { ...given({ label: operation.label, bbox_xyxy: operation.bbox_xyxy, track_id: operation.track_id,
+          ...(operation.flags ?? {}) }), ...maskOf(operation) }, operation) };
     case "relabel":
-      return { ...frame, labels: change(frame.labels, id, { label: operation.label }) };
+      return { ...frame, labels: change(frame.labels, id, { label: operation.label }, operation) };
     case "delete_label":
       return { ...frame, labels: without(frame.labels, id) };
     case "add":

@@ -25,7 +25,8 @@ export class Renderer {
     this.proposals = s("g", { class: "proposals" });
     this.ghosts = s("g", { class: "ghosts" });
     this.labels = s("g", {});
-    canvas.layer.append(this.ground, this.ghosts, this.proposals, this.labels);
+    this.versions = s("g", { class: "version-shapes" });
+    canvas.layer.append(this.ground, this.ghosts, this.proposals, this.labels, this.versions);
     this.front = s("g", {});
     this.draft = s("g", { class: "draft" });
     this.cross = s("path", { class: "cursor" });
@@ -44,6 +45,7 @@ export class Renderer {
     this.proposals.replaceChildren(...(proposal ? this.proposal(proposal) : []));
     this.drawGhosts();
     this.drawLabels();
+    this.drawVersions();
     this.drawHandles();
   }
 
@@ -70,7 +72,7 @@ export class Renderer {
     const shape = { mask: proposal.mask, bbox_xyxy: proposal.bbox_xyxy };
     return [outline(shape, { class: "proposal-shape" }),
       proposal.mask && s("rect", { ...boxAttributes(proposal.bbox_xyxy), class: "proposal-box" }),
-      this.tag(proposal.text, proposal.bbox_xyxy, "proposal-tag", "var(--ok)").group].filter(Boolean);
+      this.tag(proposal.text, proposal.bbox_xyxy, "proposal-tag", "var(--ok)", true).group].filter(Boolean);
   }
 
   // Shapes of other sources: to look at, to accept.
@@ -93,7 +95,9 @@ export class Renderer {
     const entries = new Map();
     const nodes = [];
     let front = null;
-    const ordered = hidden ? [] : [...frame.labels].sort((a, b) => area(b.bbox_xyxy) - area(a.bbox_xyxy));
+    const doubled = [this.scene.versions?.subject, this.scene.versions?.theirs?.id];
+    const shown = frame.labels.filter((label) => !doubled.includes(label.id));
+    const ordered = hidden ? [] : shown.sort((a, b) => area(b.bbox_xyxy) - area(a.bbox_xyxy));
     for (const label of ordered) {
       const signature = this.signature(label);
       const old = this.entries.get(label.id);
@@ -104,10 +108,24 @@ export class Renderer {
       else nodes.push(entry.group);
     }
     this.entries = entries;
-    const shown = this.labels.children;
-    if (nodes.length !== shown.length || nodes.some((node, i) => node !== shown[i])) this.labels.replaceChildren(...nodes);
+    const there = this.labels.children;
+    if (nodes.length !== there.length || nodes.some((node, i) => node !== there[i])) this.labels.replaceChildren(...nodes);
     this.front.replaceChildren(...(front ? [front.group] : []));
     for (const tag of this.tags) this.fitTag(tag);
+  }
+
+  // What two people made of one label, and what both of them saw before.
+  drawVersions() {
+    const { versions } = this.scene;
+    this.labels.toggleAttribute("data-faint", Boolean(versions));
+    this.versions.replaceChildren();
+    if (!versions) return;
+    for (const [name, text] of [["seen", ""], ["theirs", versions.by], ["mine", "yours"]]) {
+      const label = versions[name];
+      if (!label) continue;
+      this.versions.append(outline(label, { class: `version ${name}` }));
+      if (text) this.versions.append(this.tag(`${text}: ${label.label}`, label.bbox_xyxy, name, `var(--${name})`, name === "mine").group);
+    }
   }
 
   // Everything that an element shows, as text.
@@ -136,20 +154,24 @@ export class Renderer {
     return { group, body, bounds, crossed, tag };
   }
 
-  tag(text, box, className, color) {
+  // `below`: under the box, where it leaves room for another one above.
+  tag(text, box, className, color, below = false) {
     const group = s("g", { class: `tag ${className}` },
       s("rect", { width: text.length * TAG * 0.62 + TAG * 0.8, height: TAG * 1.5, rx: TAG * 0.25, fill: color }),
       s("text", { x: TAG * 0.4, y: TAG * 1.1, "font-size": TAG }, text));
-    const tag = { group, box };
+    const tag = { group, box, below };
     this.tags.add(tag);
     this.fitTag(tag);
     return tag;
   }
 
-  fitTag({ group, box: [x, y] }) {
+  fitTag({ group, box: [x, y, , bottom], below }) {
     const unit = 1 / this.scene.scale;
-    const above = y > TAG * 1.7 * unit;
-    group.setAttribute("transform", `translate(${x} ${above ? y - TAG * 1.55 * unit : y}) scale(${unit})`);
+    const high = TAG * 1.55 * unit;
+    const room = bottom + high < this.scene.frame.height;
+    const above = y > TAG * 1.7 * unit ? y - high : y;
+    const top = below ? (room ? bottom + 0.05 * unit : bottom - high) : above;
+    group.setAttribute("transform", `translate(${x} ${top}) scale(${unit})`);
   }
 
   // Moves the selected label's elements while it is dragged; the others stay as they are.

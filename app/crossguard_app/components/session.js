@@ -2,11 +2,15 @@
 // that stays (also over a reload of the page) until the server has stored it and acknowledged its number.
 
 import { randomId } from "./dom.js";
+import { Outbox } from "./outbox.js";
 import { difference, reduce } from "./reduce.js";
 
-const LOCAL = ["restore", "restoreExcluded", "proposal", "target", "text", "closes", "group_id"];
+const LOCAL = ["restore", "restoreExcluded", "proposal", "target", "text", "closes", "group_id", "item"];
 const DELIVERY = 100; // operations sent at a time
 const KEEP_FRAMES = 200;
+
+// The revision that the server told, and the change of this page that stands on it by now.
+const seen = ({ told, revision, last }) => ({ expected_revision: told ?? revision, ...(last ? { follows: last } : {}) });
 
 const wire = (operation) =>
   Object.fromEntries(Object.entries(operation).filter(([key]) => !LOCAL.includes(key)));
@@ -15,7 +19,7 @@ export class Session {
   // What one person left undelivered is never sent in another's name: the outbox is kept by person.
   constructor(project, reviewer, onchange) {
     this.client = randomId();
-    this.storage = `crossguard:outbox:${project}:${reviewer}`;
+    this.kept = new Outbox(`crossguard:outbox:${project}:${reviewer}`);
     this.onchange = onchange;
     this.number = 0;
     this.ack = 0;
@@ -30,21 +34,9 @@ export class Session {
   // Operations that an earlier page of this tab could not deliver. They keep their decision ids, so that one
   // that did arrive is not applied twice.
   adopt() {
-    let left = [];
-    try {
-      left = JSON.parse(sessionStorage.getItem(this.storage) ?? "[]");
-    } catch {
-      left = [];
-    }
-    this.pending = left.map((operation) => ({ ...operation, n: ++this.number }));
-  }
-
-  persist() {
-    try {
-      if (this.pending.length) sessionStorage.setItem(this.storage, JSON.stringify(this.pending));
-      else sessionStorage.removeItem(this.storage);
-    } catch {
-      // Storage may be full or forbidden; the outbox then lives in memory only.
+    for (const { slot, operations } of this.kept.adopt()) {
+      for (const operation of operations) this.pending.push({ ...operation, n: ++this.number });
+      this.kept.keep(slot, this.number);
     }
   }
 
@@ -53,17 +45,19 @@ export class Session {
     let end = Math.min(DELIVERY, this.pending.length);
     const { batch } = this.pending[end - 1] ?? {};
     while (batch && this.pending[end]?.batch === batch) end += 1;
-    return { client: this.client, operations: this.pending.slice(0, end).map(wire) };
+    return { client: this.client, operations: this.pending.slice(0, end).map(wire), known: this.ack };
   }
 
-  // The server's word: frames as stored after it applied everything up to `ack`.
-  receive(frames, acks) {
+  // The server's word: frames as stored after it applied everything up to `ack`, and the ids of what it refused.
+  receive(frames, acks, refused) {
     const ack = acks.client === this.client ? acks.sequence : 0;
     if (ack > this.ack) {
       this.ack = ack;
-      for (const operation of this.pending) if (operation.n <= ack) this.commit(operation);
-      this.pending = this.pending.filter((operation) => operation.n > ack);
-      this.persist();
+      const gone = new Set(refused);
+      const until = this.pending.findIndex((operation) => operation.n > ack);
+      const settled = this.pending.splice(0, until < 0 ? this.pending.length : until);
+      for (const operation of settled) if (!gone.has(operation.id)) this.commit(operation);
+      this.kept.settle(ack);
     }
     // A frame read before the server applied what is acknowledged by now would take the screen back in time.
     if (ack >= this.ack) {
@@ -102,7 +96,7 @@ export class Session {
     const entries = operations.map((operation) => this.enter({ ...operation, ...batch }));
     this.done.push({ text, home, operation: entries[0].operation, entries });
     this.redoable = [];
-    this.persist();
+    this.kept.add(entries.map((entry) => entry.operation));
     this.onchange();
     return entries.map((entry) => entry.operation);
   }
@@ -113,7 +107,7 @@ export class Session {
     const label = before?.labels.find((entry) => entry.id === target);
     const complete = this.queue({ ...operation, id: operation.id ?? randomId(),
       // What the reviewer saw: if somebody else changed it since, the server refuses.
-      ...(label ? { expected_revision: label.revision } : {}) });
+      ...(label && operation.expected_revision === undefined ? seen(label) : {}) });
     const after = this.frame(operation.frame_id);
     return { operation: complete, last: complete.id,
       back: before && after ? difference(before, after) : {},
@@ -123,7 +117,8 @@ export class Session {
   queue(operation) {
     const complete = { ...operation, n: ++this.number };
     this.pending.push(complete);
-    this.views.clear();
+    const view = this.views.get(operation.frame_id);
+    if (view) this.views.set(operation.frame_id, reduce(view, complete));
     return complete;
   }
 
@@ -142,10 +137,10 @@ export class Session {
     const batch = step.entries.length > 1 ? { batch: randomId() } : {};
     const turned = new Map();
     for (const entry of direction === "back" ? [...step.entries].reverse() : step.entries) {
-      turned.set(entry, this.queue({ ...this.turned(entry, direction), ...batch }).id);
+      turned.set(entry, this.queue({ ...this.turned(entry, direction), ...batch }));
     }
-    to.push({ ...step, entries: step.entries.map((entry) => ({ ...entry, last: turned.get(entry) })) });
-    this.persist();
+    to.push({ ...step, entries: step.entries.map((entry) => ({ ...entry, last: turned.get(entry).id })) });
+    this.kept.add([...turned.values()]);
     this.onchange();
     return step;
   }
@@ -161,8 +156,7 @@ export class Session {
 
   // Undo of something that another page decided, by default the reviewer's last; only the server knows it.
   undoEarlier(decisionId = null) {
-    this.queue({ kind: "undo", id: randomId(), frame_id: "", undoes: decisionId });
-    this.persist();
+    this.kept.add([this.queue({ kind: "undo", id: randomId(), frame_id: "", undoes: decisionId })]);
     this.onchange();
   }
 

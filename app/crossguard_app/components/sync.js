@@ -49,7 +49,8 @@ export class Sync {
     this.sentAt = now;
     const outbox = this.bench.session.outbox();
     this.flying = { number: outbox.operations.at(-1)?.n ?? 0, at: now };
-    this.bench.send({ ...outbox, at: this.bench.item?.key ?? null, attempt: ++this.attempt });
+    const { key: at = null, frame_id: frame = null } = this.bench.item ?? {};
+    this.bench.send({ ...outbox, at, frame, attempt: ++this.attempt });
   }
 
   // Whether the server has heard the last delivery, or forgot us altogether (it was restarted).
@@ -70,7 +71,7 @@ export class Sync {
     for (const entry of data.refused) {
       if (this.seen?.has(entry.id)) continue;
       (this.seen ??= new Set()).add(entry.id);
-      if (!entry.message) continue;
+      if (!entry.message || entry.conflict || this.bench.conflicts.knows(entry.follows)) continue;
       this.bench.toolbar.say(`Not saved: ${entry.message}`, "bad");
     }
     if (data.trouble) this.bench.toolbar.say(data.trouble, "bad");

@@ -95,7 +95,7 @@ export class Tools {
   }
 
   down(event) {
-    if (event.target.closest?.(".stage-badge")) return;
+    if (event.target.closest?.(".stage-badge, .conflict-notice")) return;
     this.canvas.root.focus({ preventScroll: true });
     if (!this.host.frame() || this.held || event.button > (this.active.secondary ? 2 : 1)) return;
     event.preventDefault();

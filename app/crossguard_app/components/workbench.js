@@ -3,6 +3,8 @@
 import { Assist } from "./assist.js";
 import { Canvas } from "./canvas.js";
 import { commands } from "./commands.js";
+import { Conflicts } from "./conflicts.js";
+import { ConflictView } from "./conflict_view.js";
 import { h } from "./dom.js";
 import { Edits } from "./edits.js";
 import { Help } from "./help.js";
@@ -46,7 +48,9 @@ export class Workbench {
     this.panel = new Panel(this);
     this.sync = new Sync(this);
     this.queue = new QueueParts(this);
-    this.root = h("div", { class: "workbench", "data-mode": data.mode },
+    this.conflicts = new Conflicts(this);
+    this.conflictView = new ConflictView(this);
+    this.root = h("div", { class: "workbench", "data-mode": data.mode, "data-reviewer": data.reviewer },
       this.queue.bar.root, this.toolbar.root,
       h("div", { class: "main" }, this.rail.root, this.canvas.root, this.panel.root), this.queue.strip.root);
   }
@@ -74,10 +78,13 @@ export class Workbench {
     if (data.reviewer !== this.data.reviewer) {
       this.bindings = new Bindings(data.reviewer);
       this.toolbar.relabel();
+      this.root.dataset.reviewer = data.reviewer;
     }
     this.data = data;
-    this.session.receive(data.frames, data.acks);
-    this.session.refuse(data.refused.map((entry) => entry.id));
+    const refused = data.refused.map((entry) => entry.id);
+    this.conflicts.receive(data.refused);
+    this.session.receive(data.frames, data.acks, refused);
+    this.session.refuse(refused);
     const before = this.items.current?.key;
     this.items.receive(data, (item) => this.closed(item));
     this.sync.received(data);
@@ -128,6 +135,7 @@ export class Workbench {
     this.layers.marked = null;
     this.sync.moved();
     this.queue.opened();
+    this.conflicts.opened();
     this.panel.draw();
     this.toolbar.draw();
     const frame = this.frame;
@@ -153,7 +161,7 @@ export class Workbench {
   }
 
   place() {
-    return this.issue?.bbox_xyxy ?? this.selected?.bbox_xyxy ?? null;
+    return this.conflictView.place() ?? this.issue?.bbox_xyxy ?? this.selected?.bbox_xyxy ?? null;
   }
 
   refresh() {
@@ -177,11 +185,14 @@ export class Workbench {
 
   draw() {
     const { frame, issue } = this;
+    this.conflictView.draw();
     if (!frame || this.canvas.shown !== frame.url) return;
-    const open = issue && !this.decision(issue.id);
+    const versions = this.conflictView.versions();
+    const open = issue && !versions && !this.decision(issue.id);
     const proposal = open && issue.proposal?.bbox_xyxy ? issue.proposal : null;
     this.renderer.draw({
-      frame, proposal, scale: this.canvas.scale, hidden: this.hidden, selected: this.selection,
+      frame, proposal, versions, scale: this.canvas.scale, hidden: this.hidden,
+      selected: versions ? null : this.selection,
       subject: issue?.annotation_id, place: issue?.bbox_xyxy,
       fate: open ? issue.proposal.kind : null,
       rename: open && issue.proposal.kind === "relabel" ? issue.proposal.label : null,
@@ -234,7 +245,7 @@ export class Workbench {
   }
 
   pushAll(operations, text) {
-    const shared = { frame_id: this.frame.id, source: this.data.source, text };
+    const shared = { frame_id: this.frame.id, source: this.data.source, item: this.item.key, text };
     return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text,
       shared.frame_id);
   }
@@ -242,7 +253,7 @@ export class Workbench {
   // A verdict on the open issue; with its group when that is switched on.
   verdict(kind, text, fields = {}, { group = true } = {}) {
     const { issue } = this;
-    if (!issue || this.decision(issue.id)) return false;
+    if (!issue || this.decision(issue.id) || this.conflicts.holds(issue.annotation_id)) return false;
     const together = group && this.grouped && issue.group_id && issue.group_size > 1;
     this.push({ kind, issue_id: issue.id, closes: issue.id, target: issue.annotation_id,
       ...(together ? { group: true, group_id: issue.group_id } : {}), ...fields }, text);
@@ -364,7 +375,7 @@ export class Workbench {
   }
 
   zoomPlace() {
-    const box = this.selected?.bbox_xyxy ?? this.place();
+    const box = this.conflictView.place() ?? this.selected?.bbox_xyxy ?? this.place();
     if (box) this.canvas.zoomTo(box);
   }
 

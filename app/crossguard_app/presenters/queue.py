@@ -95,7 +95,8 @@ def editor_base(project: Project, sync: SyncResult, reviewer: str, source: str) 
         "classes": [{"name": name, "color": color} for name, color in colors.items()],
         "acks": {"client": sync.client, "sequence": sync.acknowledged},
         "refused": [
-            {"id": entry.id, "message": entry.message, "conflict": entry.conflict} for entry in sync.refused
+            {"id": entry.id, "message": entry.message, "conflict": entry.conflict, "follows": entry.follows}
+            for entry in sync.refused
         ],
         "trouble": sync.trouble,
         "undoable": undoable(project.store, reviewer),

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from crossguard_app.presenters.conflicts import conflict_values
 from curate.annotations import Decision, DecisionKind, replace
 from curate.errors import AccessError, ConflictError, CurateError, DataError, NotFoundError
-from curate.review import DecisionOutcome, LabelChanged, decide
+from curate.review import DecisionOutcome, decide
 from curate.store import Role
 from curate.store.serialize import decision_from_dict
 from curate.types import is_storable
@@ -44,12 +45,29 @@ _LARGEST_NUMBER = 2**53
 
 @dataclass(frozen=True)
 class Refusal:
-    """An operation that can never be applied, and why; no words for one that falls with its batch."""
+    """An operation that is not applied, and why; no words for one that falls with its batch.
+
+    Attributes:
+        id: Of the operation.
+        number: In the outbox of its page.
+        message: Why, in words.
+        conflict: Both versions, where somebody else was there first: see `conflict_values`.
+        follows: The refused operation that it was built on.
+    """
 
     id: str
+    number: int
     message: str
     conflict: Mapping[str, Any] | None = None
-    """Both versions, where somebody changed the label: see `LabelChanged.to_dict`."""
+    follows: str | None = None
+
+
+class _BuiltOnRefusedError(ConflictError):
+    """The change before it, of the same page to the same label, was refused."""
+
+    def __init__(self, follows: str) -> None:
+        super().__init__("the change before it was not saved")
+        self.follows = follows
 
 
 @dataclass
@@ -73,7 +91,12 @@ class SyncResult:
     trouble: str = ""
 
 
-def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -> SyncResult:
+def take_in(
+    project: Project,
+    reviewer: str,
+    outbox: Mapping[str, Any] | None,
+    refused: Sequence[Refusal] = (),
+) -> SyncResult:
     """Apply what is new in an outbox, in its order.
 
     A refused operation is acknowledged with its reason; when the store itself fails (busy, disk full), nothing of
@@ -82,7 +105,9 @@ def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -
     Args:
         project: The project.
         reviewer: Who decides.
-        outbox: {"client": str, "operations": [...]} as the browser holds it, or None when it has said nothing.
+        outbox: {"client": str, "operations": [...], "known": int} as the browser holds it, or None when it has said
+            nothing. `known` is the number that it knows to be acknowledged.
+        refused: Refusals that the browser will be told of yet.
     """
     if outbox is None:
         return SyncResult()
@@ -98,7 +123,11 @@ def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -
     known = 0
     try:
         known = result.acknowledged = project.store.ack(client)
-        fresh = [operation for operation in operations if operation["n"] > known]
+        fresh = [
+            operation
+            for operation in operations
+            if operation["n"] > known or _is_untold(project, operation, outbox, refused)
+        ]
         if fresh:
             # One transaction, as one wait for the disk: a hundred decisions then cost little more than one.
             with project.store.begin():
@@ -107,6 +136,17 @@ def take_in(project: Project, reviewer: str, outbox: Mapping[str, Any] | None) -
         # Nothing of it was saved; what was refused on the way is looked at again.
         return SyncResult(client, known, trouble=f"Not saved yet, it stays in this browser: {error}")
     return result
+
+
+def _is_untold(
+    project: Project, operation: Mapping[str, Any], outbox: Mapping[str, Any], refused: Sequence[Refusal]
+) -> bool:
+    """Whether it was refused, and the server ended before the browser heard of it: then it is asked anew."""
+    told = outbox.get("known")
+    if not isinstance(told, int) or operation["n"] <= told or operation.get("kind") in _LOOKS:
+        return False
+    name = str(operation.get("id", ""))
+    return all(entry.id != name for entry in refused) and project.store.find_decision(name) is None
 
 
 def _apply_all(
@@ -145,19 +185,24 @@ def _apply(project: Project, reviewer: str, batch: Sequence[Mapping[str, Any]], 
                     reopened = outcome.issues[0].issue_id if operation["kind"] == "undo" else reopened
     except (AccessError, ConflictError, NotFoundError, DataError) as error:
         project.store.set_ack(result.client, last)
-        conflict = error.to_dict() if isinstance(error, LabelChanged) else None
-        message = f"{error.message} ({error.hint})" if error.hint else error.message
-        result.refused += [
-            Refusal(str(operation.get("id", "")), message, conflict)
-            if operation is current
-            else Refusal(str(operation.get("id", "")), "")
-            for operation in batch
-        ]
-        result.acknowledged = last
+        result.refused += [_refusal(operation, error, operation is current) for operation in batch]
+        result.acknowledged = max(last, result.acknowledged)
         return
-    result.acknowledged = last
+    result.acknowledged = max(last, result.acknowledged)
     result.applied += applied
     result.reopened = reopened or result.reopened
+
+
+def _refusal(operation: Mapping[str, Any], error: CurateError, is_cause: bool) -> Refusal:
+    name, number = str(operation.get("id", "")), int(operation["n"])
+    if not is_cause:
+        return Refusal(name, number, "")
+    if isinstance(error, _BuiltOnRefusedError):
+        return Refusal(name, number, error.message, follows=error.follows)
+    message = f"{error.message} ({error.hint})" if error.hint else error.message
+    return Refusal(
+        name, number, message, conflict_values(error) if isinstance(error, ConflictError) else None
+    )
 
 
 def _carry_out(
@@ -171,7 +216,27 @@ def _carry_out(
         note(project, _source(project, operation), [frame.id])
         project.store.set_ack(client, number)
         return None
-    return _decide(project, _decision(operation, reviewer), client, number, _source(project, operation))
+    decision = _built_on(project, operation, _decision(operation, reviewer))
+    return _decide(project, decision, client, number, _source(project, operation))
+
+
+def _built_on(project: Project, operation: Mapping[str, Any], decision: Decision) -> Decision:
+    """The decision, expecting what the page's own change before it made of the label.
+
+    The page cannot count revisions for changes that are under way: were one refused, the next would fit by its number
+    what somebody else had made in between.
+    """
+    follows = operation.get("follows")
+    if not isinstance(follows, str):
+        return decision
+    record = project.store.find_decision(follows)
+    if record is None:
+        raise _BuiltOnRefusedError(follows)
+    label = decision.annotation_id
+    if label is None and decision.issue_id is not None:
+        label = project.store.issue(decision.issue_id).annotation_id
+    made = [effect.after for effect in record.effects.labels if effect.annotation_id == label]
+    return replace(decision, expected_revision=made[-1]) if made else decision
 
 
 def _source(project: Project, operation: Mapping[str, Any]) -> str:

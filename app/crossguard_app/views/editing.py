@@ -8,13 +8,12 @@ from typing import Any
 import streamlit as st
 
 from crossguard_app.components.editor import editor, outbox_of
+from crossguard_app.presenters.shapes import frame_values
 from crossguard_app.presenters.sync import Refusal, SyncResult, take_in
 from crossguard_app.state import reviewer
 from curate.workflows.project import Project
 
 __all__ = ["Editing"]
-
-_KEEP_REFUSALS = 20
 
 
 class Editing:
@@ -37,10 +36,16 @@ class Editing:
         return at if isinstance(at, str) else None
 
     def take_in(self, outbox: Mapping[str, Any] | None = None) -> SyncResult:
-        """Store what the browser sent; refusals stay known until the page is left."""
-        result = take_in(self._project, reviewer(), outbox or outbox_of(self._key))
+        """Store what the browser sent; a refusal is told until the browser says that it knows."""
+        outbox = outbox or outbox_of(self._key)
+        known = (outbox or {}).get("known")
+        if isinstance(known, int):
+            self._refusals[:] = [entry for entry in self._refusals if entry.number > known]
+        result = take_in(self._project, reviewer(), outbox, self._refusals)
+        if result.client != st.session_state.get(f"{self._key}-client", result.client):
+            self._refusals.clear()  # of an earlier page of the browser, which sends anew what it has not heard of
+        st.session_state[f"{self._key}-client"] = result.client
         self._refusals += result.refused
-        del self._refusals[:-_KEEP_REFUSALS]
         result.refused = list(self._refusals)
         return result
 
@@ -51,10 +56,17 @@ class Editing:
         something new, it is stored and the page is drawn again.
         """
         before = self.take_in()
-        sent = editor(self._key, data(before), self._on_sync)
+        sent = editor(self._key, self._with_frame(data(before)), self._on_sync)
         after = self.take_in(sent)
         if after.applied or (after.client, after.acknowledged) != (before.client, before.acknowledged):
             st.rerun()
+
+    def _with_frame(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The data with the frame that the browser shows, also where it came there by none of its lists."""
+        frame = (outbox_of(self._key) or {}).get("frame")
+        if not isinstance(frame, str) or frame in data["frames"]:
+            return data
+        return {**data, "frames": {**data["frames"], **frame_values(self._project, [frame], data["source"])}}
 
     def _on_sync(self) -> None:
         result = self.take_in()
