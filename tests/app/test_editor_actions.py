@@ -383,7 +383,7 @@ def test_everything_can_be_read_and_heard(editor, scheme: str) -> None:
     editor.page.emulate_media(color_scheme=scheme)
     editor.open("011.jpg")
     editor.press("Tab")
-    spoken = editor.page.locator(".spoken")
+    spoken = editor.page.locator(".spoken[aria-live]")
     assert "person, 28 × 80, 1 of 2" in spoken.inner_text()
     editor.shot(f"editor-{scheme}")
     found = editor.page.evaluate(CONTRAST)
