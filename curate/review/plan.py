@@ -142,7 +142,9 @@ class Planner:
         item = f"issue {status.issue.id}"
         if status.issue.state not in _WAITING and status.decision_id is not None:
             made = self._store.decision(status.decision_id).decision
-            message = f"{made.reviewer} decided this issue already: {made.kind.value}, {when(made.created_at)}"
+            message = (
+                f"{made.reviewer} decided this issue already: {made.kind.value}, {when(made.created_at)}"
+            )
             if status.issue.state is not IssueState.DECIDED:
                 message = f"the issue no longer stands ({made.kind.value} by {made.reviewer})"
             raise issue_decided(self._store, self._decision, status, message)
