@@ -13,6 +13,7 @@ from curate.cli.common import (
     ProjectOption,
     console,
     emit_json,
+    errors,
     example,
     open_project,
     print_table,
@@ -91,6 +92,8 @@ def issues(
         for issue in page.issues
     ]
     print_table(f"{state.value} issues", ["id", "type", "class", "P(error)", "why"], rows)
+    if not rows:
+        errors.print("none like that; `curate scan` looks for label errors", markup=False)
     if state is IssueState.OPEN and page.issues:
         looks = [look[0].probability for look in issue_looks(page.issues)]
         console.print(str(expected_errors(np.array(looks))), markup=False)

@@ -99,6 +99,10 @@ def _gt_file(path: Path) -> Path:
     for name in ("gt/gt.txt", "gt.txt", "det/det.txt"):
         if (path / name).is_file():
             return path / name
+    # An archive made of a sequence has its folder around it.
+    inner = sorted(path.glob("*/gt/gt.txt"))
+    if len(inner) == 1:
+        return inner[0]
     raise FormatError("expected gt/gt.txt of MOT", file=path)
 
 

@@ -76,6 +76,9 @@ def read_yolo(path: Path, report: ImportReport) -> LabelSet:
 def _declaration(path: Path) -> Path:
     if path.is_dir():
         candidates = [path / "data.yaml", *sorted(path.glob("*.yaml")), *sorted(path.glob("*.yml"))]
+        # An archive made of a folder has that folder around it.
+        inner = sorted(path.glob("*/data.yaml"))
+        candidates += inner if len(inner) == 1 else []
         for candidate in candidates:
             if candidate.is_file():
                 return candidate

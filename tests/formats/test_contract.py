@@ -224,6 +224,10 @@ class TestContract:
             return  # two files of one kind: the folder has to be unpacked
         placed, _ = read_back(name, Path(packed), three)
         assert len(placed.annotations) == 1
+        folder = path if path.is_dir() else path.parent
+        wrapped = shutil.make_archive(str(tmp_path / "wrapped"), "zip", folder.parent, folder.name)
+        placed, _ = read_back(name, Path(wrapped), three)
+        assert len(placed.annotations) == 1
 
     def test_frames_of_another_size_and_frames_that_are_not_there(self, name, tmp_path, three, make_frame):
         path = written(tmp_path, name, three, [label(three[0]), label(three[2], id="18")])
