@@ -341,8 +341,9 @@ def test_images_go_along_under_the_names_of_their_frames(name, tmp_path, three):
     image = tmp_path / "stored.jpg"
     image.write_bytes(b"jpeg")
     (tmp_path / "to").mkdir()
+    shown = [replace(frame, path="ab/ab12.jpg") for frame in three]
     path = written(
-        tmp_path / "to", name, three, [label(three[0])], images={frame.id: image for frame in three}
+        tmp_path / "to", name, shown, [label(shown[0])], images={frame.id: image for frame in shown}
     )
     copies = list(path.parent.rglob("*.jpg"))
     assert len(copies) == (3 if name in FOLDERS else 0)
