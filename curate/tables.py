@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,12 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def above(self, score: float) -> Detections:
+        """Those with at least that score."""
+        keep = self.scores >= score
+        masks = None if self.masks is None else tuple(compress(self.masks, keep.tolist()))
+        return Detections(self.boxes[keep], self.scores[keep], self.classes[keep], masks)
 
     @classmethod
     def empty(cls) -> Detections:

@@ -120,10 +120,19 @@ class SplitConfig(_Strict):
 class ModelConfig(_Strict):
     """The site's detector. What is None, the recipe decides."""
 
-    recipe: Literal["auto", "cpu", "gpu"] = "auto"
+    recipe: Literal["auto", "cpu", "gpu", "maskrcnn"] = "auto"
+    weights: str | None = Field(default=None, min_length=1, max_length=4096)
     input_size: int | None = Field(default=None, ge=160, le=LARGEST_INPUT, multiple_of=32)
     background_channels: bool = False
     mask_head: bool = True
+
+    @model_validator(mode="after")
+    def _weights_of_a_recipe(self) -> ModelConfig:
+        if self.weights is not None and self.recipe != "maskrcnn":
+            raise ValueError(
+                "`weights` goes with `recipe: maskrcnn`; the other recipes start from the bundled detector"
+            )
+        return self
 
 
 class TrainConfig(_Strict):

@@ -51,7 +51,8 @@ classes: [{quoted}]
 #   gold_share: 0.25        # share of the footage that `curate gold create` sets aside
 
 # model:
-#   recipe: auto            # auto | cpu | gpu: decides what is null below and under train
+#   recipe: auto            # auto | cpu | gpu | maskrcnn: decides what is null below and under train
+#   weights: null           # maskrcnn only: coco | bundled | a .safetensors, .pt or .pth file
 #   input_size: null        # long side of the detector's input, a multiple of 32 (cpu: 512, gpu: the frames' own)
 #   background_channels: false  # feed the difference to the empty scene as well
 #   mask_head: true

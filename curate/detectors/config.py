@@ -29,6 +29,8 @@ class TrainConfig:
     """Settings of one training run.
 
     Attributes:
+        architecture: Name of the network (see `ARCHITECTURES`).
+        weights: What its weights start from, in words: they come as a file, whose digest is part of the run.
         steps: Optimiser steps; fixed, so that two runs can be compared.
         batch_size: Frames per step.
         learning_rate: Of the COCO detector's own weights, after warm-up; cosine to 0.
@@ -53,6 +55,8 @@ class TrainConfig:
         checkpoint_every: Steps between two checkpoints.
     """
 
+    architecture: str = "nanodet-g"
+    weights: str = "bundled"
     steps: int = 120
     batch_size: int = 4
     learning_rate: float = 3e-4
@@ -112,7 +116,8 @@ class TrainingSample:
         boxes: (N, 4) labels, x1 y1 x2 y2 in pixels of the frame.
         classes: (N,) index into the class list.
         masks: One per label; None where the label has no mask. Empty means that no label has one.
-        ignore_boxes: (K, 4) regions in which nothing is learnt (crowds, labels to be ignored, far zones).
+        ignore_boxes: (K, 4) boxes in which nothing is learnt (crowds, labels to be ignored).
+        ignore_regions: Polygons (P, 2) in pixels of the frame in which nothing is learnt (far zones, hedges).
     """
 
     key: str
@@ -121,6 +126,7 @@ class TrainingSample:
     classes: IntArray
     masks: tuple[Rle | None, ...] = ()
     ignore_boxes: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
+    ignore_regions: tuple[FloatArray, ...] = ()
 
     def __post_init__(self) -> None:
         """Bring the arrays to their shapes.
@@ -131,6 +137,8 @@ class TrainingSample:
         object.__setattr__(self, "boxes", np.asarray(self.boxes, float).reshape(-1, 4))
         object.__setattr__(self, "classes", np.asarray(self.classes, np.int64).reshape(-1))
         object.__setattr__(self, "ignore_boxes", np.asarray(self.ignore_boxes, float).reshape(-1, 4))
+        regions = tuple(np.asarray(region, float).reshape(-1, 2) for region in self.ignore_regions)
+        object.__setattr__(self, "ignore_regions", regions)
         if len(self.classes) != len(self.boxes) or len(self.masks) not in (0, len(self.boxes)):
             raise TrainingError(
                 f"expected one class and one mask (or no masks) per box, got {len(self.boxes)} boxes, "
@@ -187,6 +195,8 @@ def fingerprint(
         digest.update(json.dumps([sample.key, len(sample.boxes), len(sample.ignore_boxes)]).encode())
         for array in (sample.boxes, sample.classes, sample.ignore_boxes):
             digest.update(np.ascontiguousarray(array).tobytes())
+        for region in sample.ignore_regions:
+            digest.update(b"region" + np.ascontiguousarray(region).tobytes())
         for mask in sample.masks:
             digest.update(repr(mask).encode())
     if plate is not None:

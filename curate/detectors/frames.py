@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from curate.detectors.config import TrainConfig, TrainingSample
+from curate.detectors.ignored import area_sums
 from curate.detectors.labels import CanvasLabels, MaskCrop, crop_mask
 from curate.detectors.letterbox import Canvas, difference_channels, fit_canvas, letterbox, shrink
 from curate.detectors.paste import Cutout, PasteBank, cut_out, paste_objects
@@ -44,6 +45,7 @@ class Item:
         masks: One per box.
         to_frame: (4,) and (4,) factors and offsets from input to frame pixels; mirrored input has
             negative factors in x.
+        ignored: Summed-area table of the regions that are not judged (see `area_sums`); None without any.
     """
 
     boxes: FloatArray
@@ -51,6 +53,7 @@ class Item:
     ignore: FloatArray
     masks: tuple[MaskCrop | None, ...]
     to_frame: tuple[FloatArray, FloatArray]
+    ignored: Tensor | None = None
 
     def mask_target(self, index: int, box: FloatArray, size: int) -> FloatArray:
         """(size, size) share of foreground of label `index` over a box in input pixels."""
@@ -171,6 +174,7 @@ class FrameCache:
             sample.classes,
             sample.ignore_boxes * canvas.scale,
             self._mask_crops(index),
+            tuple(region * canvas.scale[:2] for region in sample.ignore_regions),
         )
         factor: FloatArray = np.ones(4)
         offset: FloatArray = np.zeros(4)
@@ -194,6 +198,7 @@ class FrameCache:
             ignore.astype(np.float32),
             tuple(mask for mask, keep in zip(labels.masks, kept, strict=True) if keep),
             (1 / scale, -offset / scale),
+            area_sums([region * factor[:2] + offset[:2] for region in labels.regions], *image.shape[:2]),
         )
         return image, item
 

@@ -50,6 +50,15 @@ class Prepared:
         """(L, 4) input pixels to frame pixels, clipped to the frame."""
         return clip_boxes(boxes.cpu().numpy().astype(float) / self.canvas.scale, self.width, self.height)
 
+    def masks(self, boxes: FloatArray, logits: Tensor) -> tuple[tuple[Rle, ...], FloatArray]:
+        """Foreground logits (L, S, S) inside boxes (L, 4) of the frame to masks, and how sure their pixels are (L,)."""
+        probabilities = logits.double().sigmoid().cpu().numpy()
+        shapes = tuple(
+            paste_mask(probability, box, self.height, self.width)
+            for probability, box in zip(probabilities, boxes, strict=True)
+        )
+        return shapes, np.maximum(probabilities, 1 - probabilities).mean((1, 2))
+
 
 def choose_device(name: str) -> torch.device:
     """The device that "auto", "cpu", "cuda" or "cuda:N" means here.

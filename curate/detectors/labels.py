@@ -48,9 +48,11 @@ class CanvasLabels:
         classes: (N,).
         ignore: (K, 4) pixels of the canvas.
         masks: One per label, in pixels of the frame; None where the label has no mask.
+        regions: Polygons (P, 2) that are not judged, in pixels of the canvas.
     """
 
     boxes: FloatArray
     classes: IntArray
     ignore: FloatArray
     masks: tuple[MaskCrop | None, ...]
+    regions: tuple[FloatArray, ...] = ()

@@ -109,6 +109,7 @@ class SiteLearner:
                 torch.from_numpy(item.boxes).to(self._device),
                 torch.from_numpy(item.classes).to(self._device),
                 torch.from_numpy(item.ignore).to(self._device),
+                None if item.ignored is None else item.ignored.to(self._device),
             )
             for item in batch.items
         ]

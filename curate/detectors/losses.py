@@ -10,23 +10,31 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_iou, generalized_box_iou_loss
 
+from curate.detectors.ignored import not_judged
 from curate.detectors.nanodet import BINS
 
 __all__ = ["Assignment", "DenseTargets", "assign", "dense_losses", "mask_loss"]
 
 _TOP_IOUS = 10
-_IGNORED_SHARE = 0.5
 _GIOU_WEIGHT = 2.0
 _DISTRIBUTION_WEIGHT = 0.25
 
 
 @dataclass(frozen=True)
 class DenseTargets:
-    """Labels of one image in input pixels: boxes (N, 4), classes (N,), regions not to be judged (K, 4)."""
+    """Labels of one image in input pixels.
+
+    Attributes:
+        boxes: (N, 4).
+        classes: (N,).
+        ignore: (K, 4) boxes that are not judged.
+        ignored: Summed-area table of the regions that are not judged; None without any.
+    """
 
     boxes: Tensor
     classes: Tensor
     ignore: Tensor
+    ignored: Tensor | None = None
 
 
 class Assignment(NamedTuple):
@@ -52,7 +60,7 @@ def assign(probabilities: Tensor, boxes: Tensor, centres: Tensor, targets: Dense
     """
     cells_count, count = len(boxes), len(targets.boxes)
     matched = torch.full((cells_count,), -1, dtype=torch.long, device=boxes.device)
-    counted = ~_mostly_inside(boxes, centres, targets.ignore)
+    counted = ~(not_judged(boxes, targets.ignore, targets.ignored) | _inside(centres, targets.ignore))
     if not count:
         return Assignment(matched, counted)
     low, high = targets.boxes[:, None, :2], targets.boxes[:, None, 2:]
@@ -69,16 +77,10 @@ def assign(probabilities: Tensor, boxes: Tensor, centres: Tensor, targets: Dense
     return Assignment(matched, counted | (matched >= 0))
 
 
-def _mostly_inside(boxes: Tensor, centres: Tensor, regions: Tensor) -> Tensor:
-    """(A,) whether at least half of a cell's box, or its centre, lies in one of the regions."""
-    if not len(regions):
-        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    low = torch.maximum(boxes[:, None, :2], regions[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], regions[None, :, 2:])
-    shared = (high - low).clamp(min=0).prod(2)
-    area = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).prod(1)
-    centre = ((centres[:, None] > regions[None, :, :2]) & (centres[:, None] < regions[None, :, 2:])).all(2)
-    return ((shared >= _IGNORED_SHARE * area[:, None]) | centre).any(1)
+def _inside(centres: Tensor, boxes: Tensor) -> Tensor:
+    """(A,) whether a centre lies in one of the boxes (K, 4)."""
+    within = (centres[:, None] > boxes[None, :, :2]) & (centres[:, None] < boxes[None, :, 2:])
+    return within.all(2).any(1)
 
 
 def dense_losses(

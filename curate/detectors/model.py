@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from curate.detectors.classes import ClassRows, map_classes
 from curate.detectors.decode import cells, decode_boxes, group_logits
+from curate.detectors.inference import Prepared, to_detections
 from curate.detectors.nanodet import DenseOutput, NanoDet
-from curate.detectors.roi import DenseEvidence, MaskHead, RoiHead, gather_evidence
+from curate.detectors.roi import DenseEvidence, MaskHead, RoiHead, apply_deltas, gather_evidence
+from curate.detectors.site_model import SiteModel, seeded
 from curate.detectors.weights import build_network, load_coco_state
 from curate.errors import ModelError
+from curate.geometry.shapes import Rle
+from curate.tables import Detections, LabelScores
+from curate.types import FloatArray
 
 __all__ = ["SiteNetwork", "new_site_network", "rois_of", "take_over"]
 
 
-class SiteNetwork(nn.Module):
+class SiteNetwork(SiteModel):
     """Dense detector and box heads as one module.
 
     Args:
@@ -35,6 +41,43 @@ class SiteNetwork(nn.Module):
         self.dense = network
         self.roi = RoiHead(len(rows.groups))
         self.mask = MaskHead(network.stem.in_channels) if mask_head else None
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether it predicts masks."""
+        return self.mask is not None
+
+    def detect(self, prepared: Prepared, *, masks: bool, score: float) -> Detections:
+        """Detections of one frame."""
+        dense = self.dense(prepared.tensor)
+        probabilities = self.class_logits(dense)[0].sigmoid()
+        found = to_detections(prepared, dense, probabilities, vote=True).above(score)
+        if not masks:
+            return found
+        shapes, _ = self._masks(prepared, dense, found.boxes)
+        return Detections(found.boxes, found.scores, found.classes, shapes)
+
+    def judge(self, prepared: Prepared, boxes: FloatArray) -> LabelScores:
+        """What the box heads say about given (L, 4) boxes of one frame."""
+        dense = self.dense(prepared.tensor)
+        inputs = [prepared.to_input(boxes)]
+        output = self.roi(dense, rois_of(inputs), self.evidence(dense, inputs))
+        shapes, confidence = self._masks(prepared, dense, boxes) if self.has_masks else (None, None)
+        return LabelScores(
+            output.classes.double().softmax(1).cpu().numpy(),
+            prepared.to_frame(apply_deltas(inputs[0], output.deltas)),
+            output.fit.double().sigmoid().cpu().numpy(),
+            shapes,
+            confidence,
+        )
+
+    def _masks(
+        self, prepared: Prepared, dense: DenseOutput, boxes: FloatArray
+    ) -> tuple[tuple[Rle, ...], FloatArray]:
+        """Masks inside boxes (L, 4) of the frame, and how sure their pixels are (L,)."""
+        if self.mask is None or not len(boxes):
+            return (), np.zeros(0)
+        return prepared.masks(boxes, self.mask(prepared.tensor, dense, rois_of([prepared.to_input(boxes)])))
 
     def class_logits(self, dense: DenseOutput) -> Tensor:
         """(B, A, C) logits of the site's classes."""
@@ -67,7 +110,7 @@ def rois_of(boxes: Sequence[Tensor]) -> Tensor:
     )
 
 
-def take_over(model: SiteNetwork, folder: Path) -> None:
+def take_over(model: SiteModel, folder: Path) -> None:
     """Give a new network the weights of a trained one; what the trained one lacks stays as it is.
 
     Args:
@@ -83,9 +126,9 @@ def take_over(model: SiteNetwork, folder: Path) -> None:
         raise ModelError("the detector to start from cannot be read", file=folder) from error
     own = model.state_dict()
     unlike = [name for name, value in tensors.items() if name in own and own[name].shape != value.shape]
-    if unlike or not any(name.startswith("dense.") for name in tensors):
+    if unlike or not tensors.keys() & own.keys():
         raise ModelError(
-            "the detector to start from has other classes or channels",
+            "the detector to start from has other classes or channels, or is of another architecture",
             file=folder,
             item=", ".join(unlike[:3]),
         )
@@ -108,8 +151,7 @@ def new_site_network(
         ModelError: The weights cannot be read.
     """
     rows = map_classes(classes)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = build_network(load_coco_state(weights), rows, channels)
         model = SiteNetwork(network, rows, mask_head=mask_head)
     return model.to(memory_format=torch.channels_last)

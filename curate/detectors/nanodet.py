@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BINS", "CONVOLUTIONS", "STRIDES", "DenseOutput", "NanoDet"]
+__all__ = ["BINS", "CONVOLUTIONS", "STRIDES", "DenseOutput", "NanoDet", "stage_maps"]
 
 STRIDES = (8, 16, 32)
 """Pixels of the input per cell, level by level."""
@@ -80,6 +80,17 @@ class _Stage(nn.Module):
         return torch.cat([_activate(self.leave(self.blocks(entered))), entered], 1)
 
 
+def stage_maps(stem: nn.Module, stages: nn.ModuleList, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The backbone alone: feature maps of stride 2 (32 channels), and of strides 4, 8, 16, 32 (64 ... 512)."""
+    half = _activate(stem(images))
+    x = functional.max_pool2d(half, 3, 2, 1)
+    maps = []
+    for stage in stages:
+        x = stage(x)
+        maps.append(x)
+    return half, maps
+
+
 class NanoDet(nn.Module):
     """The network without decoding.
 
@@ -99,12 +110,7 @@ class NanoDet(nn.Module):
 
     def forward(self, images: Tensor) -> DenseOutput:
         """(B, channels, H, W) normalised images, H and W multiples of 32, to dense predictions."""
-        half = _activate(self.stem(images))
-        x = functional.max_pool2d(half, 3, 2, 1)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
+        half, maps = stage_maps(self.stem, self.stages, images)
         pyramid = self._pyramid([lateral(m) for lateral, m in zip(self.laterals, maps[1:], strict=True)])
         levels = [
             output(_activate(tower(level)))

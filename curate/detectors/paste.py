@@ -126,6 +126,7 @@ def paste_objects(
         np.array(classes, np.int64)[kept],
         np.concatenate([labels.ignore, doubtful]),
         tuple(mask for mask, keep in zip(masks, kept, strict=True) if keep),
+        labels.regions,
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from curate.detectors.frames import Batch, Item
+from curate.detectors.ignored import share_inside
 from curate.detectors.losses import mask_loss
 from curate.detectors.model import SiteNetwork, rois_of
 from curate.detectors.nanodet import DenseOutput
@@ -34,6 +35,7 @@ _FADE = (0.15, 0.45)
 _REFINED_FROM = 0.3
 _MASK_FROM = 0.6
 _MASKS_PER_FRAME = 5
+_COVERED = 0.2
 
 
 class RoiSample(NamedTuple):
@@ -78,7 +80,7 @@ def _sample_frame(
     boxes = np.concatenate([jittered, np.concatenate([corner, corner + chosen], 1)])
     boxes = np.clip(boxes, 0, np.tile(frame, 2))
     boxes = boxes[(boxes[:, 2:] - boxes[:, :2]).min(1) >= 2]
-    boxes = boxes[~_covered(boxes, item.ignore)]
+    boxes = boxes[~_covered(boxes, item)]
     if not len(item.boxes):
         nothing = np.zeros(len(boxes), np.int64)
         return RoiSample(boxes, nothing, nothing - 1, np.zeros(len(boxes)))
@@ -87,14 +89,17 @@ def _sample_frame(
     return RoiSample(boxes, item.classes[label], label, iou.max(1))
 
 
-def _covered(boxes: FloatArray, regions: FloatArray) -> BoolArray:
-    """(L,) whether a fifth of a box or more lies in a region that is not judged."""
-    if not len(regions):
-        return np.zeros(len(boxes), bool)
-    low = np.maximum(boxes[:, None, :2], regions[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], regions[None, :, 2:])
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return np.asarray(((high - low).clip(0).prod(2) >= 0.2 * area[:, None]).any(1))
+def _covered(boxes: FloatArray, item: Item) -> BoolArray:
+    """(L,) whether a fifth of a box or more lies where nothing is judged."""
+    covered = np.zeros(len(boxes), bool)
+    if len(item.ignore):
+        low = np.maximum(boxes[:, None, :2], item.ignore[None, :, :2])
+        high = np.minimum(boxes[:, None, 2:], item.ignore[None, :, 2:])
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        covered |= ((high - low).clip(0).prod(2) >= _COVERED * area[:, None]).any(1)
+    if item.ignored is not None:
+        covered |= (share_inside(torch.from_numpy(boxes), item.ignored) >= _COVERED).numpy()
+    return covered
 
 
 def roi_losses(

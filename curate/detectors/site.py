@@ -16,25 +16,16 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from curate.detectors.classes import map_classes
+from curate.detectors.architectures import architecture_of
 from curate.detectors.config import TrainConfig
 from curate.detectors.export import network_to_onnx
 from curate.detectors.export_signature import onnx_signature
-from curate.detectors.inference import (
-    Prepared,
-    choose_device,
-    given_boxes,
-    paste_mask,
-    prepare,
-    to_detections,
-)
+from curate.detectors.inference import Prepared, choose_device, given_boxes, prepare
 from curate.detectors.letterbox import fit_canvas
-from curate.detectors.model import SiteNetwork, rois_of
-from curate.detectors.nanodet import DenseOutput, NanoDet
-from curate.detectors.roi import apply_deltas
+from curate.detectors.model import SiteNetwork
+from curate.detectors.site_model import SiteModel
 from curate.errors import ModelError, ProjectError
 from curate.files import write_atomically
-from curate.geometry.shapes import Rle
 from curate.tables import Detections, LabelScores
 from curate.types import FloatArray, ImageArray
 
@@ -63,7 +54,7 @@ class SiteDetector:
 
     def __init__(
         self,
-        network: SiteNetwork,
+        network: SiteModel,
         classes: Sequence[str],
         config: TrainConfig,
         *,
@@ -98,7 +89,7 @@ class SiteDetector:
     @property
     def has_masks(self) -> bool:
         """Whether it predicts masks."""
-        return self._network.mask is not None
+        return self._network.has_masks
 
     @torch.inference_mode()
     def predict(
@@ -116,20 +107,7 @@ class SiteDetector:
         """
         if masks and not self.has_masks:
             raise ModelError("this detector was trained without masks", hint="train with mask_head")
-        found = []
-        for image in images:
-            prepared, dense = self._forward(image)
-            probabilities = self._network.class_logits(dense)[0].sigmoid()
-            detections = to_detections(prepared, dense, probabilities, vote=True)
-            count = int((detections.scores >= score).sum())  # They come best first.
-            detections = Detections(
-                detections.boxes[:count], detections.scores[:count], detections.classes[:count]
-            )
-            if masks:
-                shapes, _ = self._masks(prepared, dense, detections.boxes)
-                detections = Detections(detections.boxes, detections.scores, detections.classes, shapes)
-            found.append(detections)
-        return found
+        return [self._network.detect(self._prepare(image), masks=masks, score=score) for image in images]
 
     @torch.inference_mode()
     def score_boxes(self, images: Sequence[ImageArray], boxes: Sequence[FloatArray]) -> list[LabelScores]:
@@ -138,42 +116,13 @@ class SiteDetector:
         Raises:
             ModelError: A box is empty or not finite, or an image does not fit the plate.
         """
-        scored = []
-        for image, values in zip(images, boxes, strict=True):
-            given = given_boxes(values)
-            prepared, dense = self._forward(image)
-            inputs = [prepared.to_input(given)]
-            output = self._network.roi(dense, rois_of(inputs), self._network.evidence(dense, inputs))
-            shapes, confidence = self._masks(prepared, dense, given) if self.has_masks else (None, None)
-            posterior = output.classes.double().softmax(1).cpu().numpy()
-            scored.append(
-                LabelScores(
-                    posterior,
-                    prepared.to_frame(apply_deltas(inputs[0], output.deltas)),
-                    output.fit.double().sigmoid().cpu().numpy(),
-                    shapes,
-                    confidence,
-                )
-            )
-        return scored
+        return [
+            self._network.judge(self._prepare(image), given_boxes(values))
+            for image, values in zip(images, boxes, strict=True)
+        ]
 
-    def _forward(self, image: ImageArray) -> tuple[Prepared, DenseOutput]:
-        prepared = prepare(image, self._config.input_size, self._device, self._plate)
-        return prepared, self._network.dense(prepared.tensor)
-
-    def _masks(
-        self, prepared: Prepared, dense: DenseOutput, boxes: FloatArray
-    ) -> tuple[tuple[Rle, ...], FloatArray]:
-        """Masks inside boxes (L, 4) of the frame, and how sure their pixels are (L,)."""
-        if self._network.mask is None or not len(boxes):
-            return (), np.zeros(0)
-        logits = self._network.mask(prepared.tensor, dense, rois_of([prepared.to_input(boxes)]))
-        probabilities = logits.double().sigmoid().cpu().numpy()
-        shapes = tuple(
-            paste_mask(probability, box, prepared.height, prepared.width)
-            for probability, box in zip(probabilities, boxes, strict=True)
-        )
-        return shapes, np.maximum(probabilities, 1 - probabilities).mean((1, 2))
+    def _prepare(self, image: ImageArray) -> Prepared:
+        return prepare(image, self._config.input_size, self._device, self._plate)
 
     def to_onnx(self, height: int, width: int, *, masks: bool = True) -> bytes:
         """The detector as an ONNX model for frames of one size (see `network_to_onnx`).
@@ -182,17 +131,28 @@ class SiteDetector:
             height: Of the frames.
             width: Of the frames.
             masks: Keep the mask head, where there is one.
+
+        Raises:
+            ModelError: It is of an architecture that is not exported.
         """
-        network = deepcopy(self._network).cpu().eval()
+        network = deepcopy(self._exported()).cpu().eval()
         if not masks:
             network.mask = None
         return network_to_onnx(network, fit_canvas(height, width, self._config.input_size), (height, width))
 
     def signature(self, height: int, width: int, *, masks: bool = True) -> dict[str, Any]:
-        """How `to_onnx`'s model is fed and read, JSON-ready (see `onnx_signature`)."""
+        """How `to_onnx`'s model is fed and read, JSON-ready (see `onnx_signature`); raises as `to_onnx` does."""
         canvas = fit_canvas(height, width, self._config.input_size)
-        channels = self._network.dense.stem.in_channels
+        channels = self._exported().dense.stem.in_channels
         return onnx_signature((height, width), canvas, channels, masks=masks and self.has_masks)
+
+    def _exported(self) -> SiteNetwork:
+        if not isinstance(self._network, SiteNetwork):
+            raise ModelError(
+                f"{architecture_of(self._config.architecture).title} is not exported to ONNX, only NanoDet-G is",
+                hint="train with model.recipe cpu or gpu",
+            )
+        return self._network
 
     @property
     def plate(self) -> ImageArray | None:
@@ -212,7 +172,7 @@ class SiteDetector:
             tensors["plate"] = torch.from_numpy(np.ascontiguousarray(self._plate))
         description = {
             "format": _FORMAT,
-            "architecture": "nanodet-g",
+            "architecture": self._config.architecture,
             "classes": list(self._classes),
             "config": asdict(self._config),
             "fingerprint": self._fingerprint,
@@ -235,13 +195,8 @@ class SiteDetector:
         try:
             tensors = load_file(folder / _WEIGHTS)
             config = TrainConfig(**description["config"])
-            rows = map_classes(description["classes"])
             plate = tensors.pop("plate", None)
-            network = SiteNetwork(
-                NanoDet(len(rows.sources), 6 if config.background_channels else 3),
-                rows,
-                mask_head=any(name.startswith("mask.") for name in tensors),
-            )
+            network = architecture_of(config.architecture).empty(description["classes"], config, tensors)
             network.load_state_dict(tensors)
         except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
             raise ModelError("the detector's files are broken", file=folder, hint="train it again") from error

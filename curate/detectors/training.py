@@ -1,4 +1,4 @@
-"""Fine-tunes the bundled detector to a site: the whole recipe, top to bottom."""
+"""Fine-tunes a COCO detector to a site: the whole recipe, top to bottom."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pathlib import Path
 
 import torch
 
+from curate.detectors.architectures import architecture_of
 from curate.detectors.checkpoint import load_checkpoint
 from curate.detectors.config import Progress, TrainConfig, TrainingSample, TrainingStopped, fingerprint
 from curate.detectors.distributed import World, join_world
 from curate.detectors.frames import FrameCache
 from curate.detectors.hooks import EarlyStop, Hooks
 from curate.detectors.inference import choose_device
-from curate.detectors.learner import SiteLearner
 from curate.detectors.logs import METRICS, RunLog, scores_of
-from curate.detectors.model import SiteNetwork, new_site_network, take_over
+from curate.detectors.model import take_over
 from curate.detectors.site import DESCRIPTION, SiteDetector
+from curate.detectors.site_model import SiteModel
 from curate.detectors.trainer import Trainer
 from curate.detectors.weights import weights_digest
 from curate.errors import ModelError, ProjectError, TrainingError
@@ -54,7 +55,7 @@ def train_detector(
         samples: Labelled frames; frames without labels teach what nothing looks like.
         classes: The site's class names; `TrainingSample.classes` are indices into it.
         config: Settings.
-        weights: The bundled detector's ONNX file.
+        weights: What the architecture starts from: the bundled detector's ONNX file, or a state dict of torchvision's.
         out_dir: The run's folder: checkpoint, metrics.jsonl, tensorboard/, and in the end
             model.safetensors and detector.json.
         plate: (H, W, 3) RGB background plate; needed when `config.background_channels`.
@@ -86,9 +87,10 @@ def train_detector(
     if world.leads:
         _open_folder(out_dir)
     model = _new_model(samples, classes, config, weights).to(device)
+    learner = architecture_of(config.architecture).learner(model, config)
     if start is not None:
         take_over(model, start)
-    trainer = Trainer(SiteLearner(model, config), FrameCache(samples, config, plate), config, world)
+    trainer = Trainer(learner, FrameCache(samples, config, plate), config, world)
     checkpoint = load_checkpoint(out_dir / _CHECKPOINT, run)
     if checkpoint is None and world.leads:
         shutil.rmtree(out_dir / _BEST, ignore_errors=True)  # Of another run.
@@ -97,7 +99,7 @@ def train_detector(
 
     def detector_now() -> SiteDetector:
         network = trainer.snapshot()
-        assert isinstance(network, SiteNetwork)
+        assert isinstance(network, SiteModel)
         return SiteDetector(network, classes, config, plate=plate, fingerprint=run, device=str(device))
 
     with _deterministic(config.deterministic), _log(out_dir, trainer.step, world) as log:
@@ -167,10 +169,9 @@ def _own_device(name: str, world: World) -> str:
 
 def _new_model(
     samples: Sequence[TrainingSample], classes: Sequence[str], config: TrainConfig, weights: Path
-) -> SiteNetwork:
-    masks = config.mask_head and any(mask is not None for sample in samples for mask in sample.masks)
-    channels = 6 if config.background_channels else 3
-    return new_site_network(weights, classes, channels=channels, mask_head=masks, seed=config.seed)
+) -> SiteModel:
+    masks = any(mask is not None for sample in samples for mask in sample.masks)
+    return architecture_of(config.architecture).begin(weights, classes, config, masks)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 
 import curate
 from curate.annotations import Annotation, Frame
+from curate.config.recipes import ARCHITECTURE_TITLES
 from curate.evaluation import EvalResult, escape_markdown, evaluation_markdown
 from curate.files import write_atomically
 from curate.store import RunRecord
@@ -21,6 +22,7 @@ __all__ = ["DATASET_CARD", "MODEL_CARD", "write_dataset_card", "write_model_card
 
 DATASET_CARD = "dataset-card.md"
 MODEL_CARD = "model-card.md"
+_ORIGINS = {"bundled": "the bundled COCO weights", "coco": "torchvision's COCO weights"}
 
 
 def write_dataset_card(project: Project, run: RunRecord, version: Version) -> Path:
@@ -129,15 +131,16 @@ def write_model_card(project: Project, run: RunRecord, result: EvalResult | None
     settings = ", ".join(f"{name} {value}" for name, value in sorted(run.config.items()))
     seconds = run.result.get("seconds")
     start = run.config.get("start")
+    architecture, weights = run.config.get("architecture", "nanodet-g"), run.config.get("weights", "bundled")
     lines = [
         f"# Model card: {escape_markdown(project.config.site)}, run {run.id}",
         "",
         f"* Detects {', '.join(escape_markdown(name) for name in project.config.classes)} as seen by ONE fixed "
         f"camera ({escape_markdown(project.config.camera)}). It is not made for any other camera, and a camera "
         "that is moved is another camera.",
-        "* NanoDet-G (3.8 million parameters), fine-tuned from COCO weights"
+        f"* {ARCHITECTURE_TITLES[architecture]}, fine-tuned from {escape_markdown(_ORIGINS.get(weights, weights))}"
         + (f"; went on from run {start}" if start else "")
-        + ", with heads that judge given boxes and, where labels have masks, a mask head.",
+        + ". It also judges given boxes and, where it learnt them, draws masks.",
         f"* Trained {_day(run.finished_at or run.created_at)}"
         + (f" in {seconds:.0f} s" if isinstance(seconds, int | float) else "")
         + f" by crossguard {curate.__version__}: {escape_markdown(settings)}.",

@@ -16,7 +16,7 @@ from curate.geometry.polygons import to_rle
 from curate.geometry.shapes import Rle
 from curate.splits import near_in_time
 from curate.workflows.coverage import covered_frames
-from curate.workflows.policy import apply_policy, region_boxes
+from curate.workflows.policy import apply_policy
 from curate.workflows.project import Project
 
 if TYPE_CHECKING:  # torch stays out of processes that only count frames, such as the app
@@ -93,7 +93,7 @@ def training_sample(project: Project, labelled: LabelledFrame) -> TrainingSample
     """
     from curate.detectors import TrainingSample
 
-    frame = labelled.frame
+    frame, policy = labelled.frame, project.config.policy
     classes = {name: index for index, name in enumerate(project.config.classes)}
     counted = labelled.counted
     ignored = [annotation.bbox_xyxy for annotation in labelled.annotations if not annotation.counts]
@@ -110,7 +110,8 @@ def training_sample(project: Project, labelled: LabelledFrame) -> TrainingSample
         boxes=boxes,
         classes=np.array([classes[annotation.label] for annotation in counted], np.int64),
         masks=masks if any(mask is not None for mask in masks) else (),
-        ignore_boxes=np.concatenate(
-            [np.array(ignored, float).reshape(-1, 4), region_boxes(frame, project.config.policy)]
+        ignore_boxes=np.array(ignored, float).reshape(-1, 4),
+        ignore_regions=tuple(
+            np.array(region, float) for region in (*policy.far_zone, *policy.ignore_regions)
         ),
     )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.assist import COCO_DETECTOR, weights_path
 from curate.detectors import Progress, SiteDetector, TrainingStopped, train_detector
 from curate.files import exclusive
 from curate.scene.plate import Plate
@@ -20,6 +19,7 @@ from curate.workflows.dataset import LabelledFrame, training_sample
 from curate.workflows.files import read_json, write_json
 from curate.workflows.progress import Cancelled, SubReporter
 from curate.workflows.project import Project
+from curate.workflows.starting_point import starting_point
 from curate.workflows.train import train_config
 
 __all__ = ["Folds", "Judge", "make_folds", "train_judges"]
@@ -105,7 +105,8 @@ def _judge(
     force: bool,
     reporter: SubReporter,
 ) -> Judge:
-    config = train_config(project, steps=project.config.train.fold_steps)
+    start = starting_point(project, train_config(project, steps=project.config.train.fold_steps), reporter)
+    config = start.config
     folder = project.cache_dir / "judges" / f"fold-{fold}"
     settings = json.dumps([project.config.classes, repr(config), project.config.policy.model_dump_json()])
     recipe = hashlib.sha256(settings.encode()).hexdigest()
@@ -127,7 +128,7 @@ def _judge(
                 [training_sample(project, entry) for entry in members],
                 project.config.classes,
                 config,
-                weights_path(COCO_DETECTOR),
+                start.weights,
                 folder,
                 plate=plate.image if config.background_channels else None,
                 progress=tell,

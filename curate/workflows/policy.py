@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import shapely
 
-from curate.annotations import Annotation, Frame
+from curate.annotations import Annotation
 from curate.config import SiteConfig
 from curate.config.schema import PolicyConfig
 from curate.types import BoolArray, FloatArray
 
-__all__ = ["apply_policy", "ignored_by_policy", "region_boxes"]
+__all__ = ["apply_policy", "ignored_by_policy"]
 
 
 def ignored_by_policy(boxes: FloatArray, occluded: BoolArray, policy: PolicyConfig) -> BoolArray:
@@ -50,15 +50,3 @@ def apply_policy(annotations: Sequence[Annotation], config: SiteConfig) -> list[
         replace(annotation, ignore=True) if left_out or annotation.label not in known else annotation
         for annotation, left_out in zip(annotations, out.tolist(), strict=True)
     ]
-
-
-def region_boxes(frame: Frame, policy: PolicyConfig) -> FloatArray:
-    """(K, 4) bounds of the ignore regions and far zones, clipped to the frame."""
-    rows = []
-    for region in (*policy.far_zone, *policy.ignore_regions):
-        points = np.asarray(region, float)
-        x1, y1 = np.clip(points.min(0), 0, [frame.width, frame.height])
-        x2, y2 = np.clip(points.max(0), 0, [frame.width, frame.height])
-        if x2 > x1 and y2 > y1:
-            rows.append([x1, y1, x2, y2])
-    return np.array(rows, float).reshape(-1, 4)

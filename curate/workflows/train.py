@@ -7,14 +7,15 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from curate.assist import COCO_DETECTOR, weights_path
 from curate.config import recipe_for
 from curate.config.recipes import LARGEST_INPUT
 from curate.detectors import Progress, TrainConfig, TrainingSample, TrainingStopped, train_detector
 from curate.detectors.distributed import join_world
 from curate.detectors.inference import choose_device
+from curate.detectors.maskrcnn_start import coco_weights_path
 from curate.errors import CurateError, DataError, NotFoundError, ProjectError
 from curate.files import exclusive
 from curate.store import Role, RunRecord
@@ -24,6 +25,7 @@ from curate.workflows.dataset import held_out_frames, labelled_frames, training_
 from curate.workflows.progress import Cancelled, Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scene import background_plate
+from curate.workflows.starting_point import StartingPoint, starting_point
 from curate.workflows.warm import find_warm_start, warm_config, warm_run_of
 
 __all__ = ["train_config", "train_version"]
@@ -36,8 +38,16 @@ def train_config(project: Project, *, seed: int | None = None, steps: int | None
         ModelError: The device is not there.
     """
     model, train = project.config.model, project.config.train
-    recipe = recipe_for(model.recipe, cuda=choose_device(train.device).type == "cuda")
+    recipe = recipe_for(
+        model.recipe,
+        cuda=choose_device(train.device).type == "cuda",
+        coco_weights=coco_weights_path().is_file(),
+    )
     return TrainConfig(
+        architecture=recipe.architecture,
+        weights=model.weights or recipe.weights,
+        roi_learning_rate=recipe.roi_learning_rate,
+        checkpoint_every=recipe.checkpoint_every,
         steps=steps or train.steps or recipe.steps,
         batch_size=train.batch_size or recipe.batch_size,
         learning_rate=train.learning_rate or recipe.learning_rate,
@@ -94,13 +104,15 @@ def train_version(
     """
     project.expect_role(Role.REVIEWER)
     version = get_version(project.store, version_id)
-    plan = _plan(project, version, train_config(project, seed=seed), warm=warm)
+    told = reporter or Quiet()
+    point = starting_point(project, train_config(project, seed=seed), told)
+    plan = _plan(project, version, point, warm=warm)
     if (finished := _finished(project, plan)) is not None:
         return finished
     if not join_world().leads:
         _train(project, version, plan, None, None)
         return plan.record(project)
-    progress = SubReporter(reporter or Quiet(), 0.0, 1.0, f"training seed {plan.config.seed}{plan.remark}: ")
+    progress = SubReporter(told, 0.0, 1.0, f"training seed {plan.config.seed}{plan.remark}: ")
     # Whoever holds the folder trains; only then is the run anybody's to write down.
     with exclusive(project.runs_dir / plan.run_id):
         run = project.store.put_run(plan.record(project))
@@ -154,6 +166,7 @@ class _Plan:
     run_id: str
     version_id: str
     config: TrainConfig
+    weights: Path
     settings: Mapping[str, Any]
     start: RunRecord | None
 
@@ -173,20 +186,22 @@ class _Plan:
         )
 
 
-def _plan(project: Project, version: Version, config: TrainConfig, *, warm: bool) -> _Plan:
-    cold = _named(project, version, config, None, 0.0)
+def _plan(project: Project, version: Version, point: StartingPoint, *, warm: bool) -> _Plan:
+    cold = _named(project, version, point, None, 0.0)
     share = project.config.train.warm_share
     if not warm or share == 0 or _finished(project, cold) is not None:
         return cold
     found = warm_run_of(project, version, cold.settings) or find_warm_start(project, version, cold.settings)
     if found is None:
         return cold
-    return _named(project, version, warm_config(config, share), found.run, found.changed_share)
+    warmed = replace(point, config=warm_config(point.config, share))
+    return _named(project, version, warmed, found.run, found.changed_share)
 
 
 def _named(
-    project: Project, version: Version, config: TrainConfig, start: RunRecord | None, changed: float
+    project: Project, version: Version, point: StartingPoint, start: RunRecord | None, changed: float
 ) -> _Plan:
+    config = point.config
     settings: dict[str, Any] = asdict(config)
     del settings["checkpoint_every"]
     content = [version.id, settings, list(project.config.classes), project.config.policy.model_dump_json()]
@@ -194,7 +209,9 @@ def _named(
         settings |= {"start": start.id, "changed_share": round(changed, 4)}
         content.append(start.id)
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    return _Plan(f"{version.id[:8]}-s{config.seed}-{digest[:6]}", version.id, config, settings, start)
+    return _Plan(
+        f"{version.id[:8]}-s{config.seed}-{digest[:6]}", version.id, config, point.weights, settings, start
+    )
 
 
 def _finished(project: Project, plan: _Plan) -> RunRecord | None:
@@ -218,7 +235,7 @@ def _train(
         _samples(project, version),
         project.config.classes,
         config,
-        weights_path(COCO_DETECTOR),
+        plan.weights,
         project.runs_dir / plan.run_id,
         plate=background_plate(project).image if config.background_channels else None,
         start=None if plan.start is None else project.root / plan.start.path,

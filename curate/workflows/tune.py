@@ -17,7 +17,6 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from curate.assist import COCO_DETECTOR, weights_path
 from curate.detectors import Progress, SiteDetector, TrainConfig, train_detector
 from curate.errors import ConfigError, ConflictError, TrainingError
 from curate.files import exclusive, write_json
@@ -26,6 +25,7 @@ from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scene import background_plate
 from curate.workflows.snapshot import snapshot
+from curate.workflows.starting_point import starting_point
 from curate.workflows.train import train_config
 from curate.workflows.tune_space import Space, search_space
 from curate.workflows.validation import ValidationBlock, validation_block
@@ -117,13 +117,15 @@ def tune(
         )
     version = snapshot(project)
     block = validation_block(project, version)
-    space = search_space(train_config(project))
+    start = starting_point(project, train_config(project), reporter or Quiet())
+    space = search_space(start.config)
     key = hashlib.sha256(f"{version.id} {space.key}".encode()).hexdigest()[:12]
     folder = project.cache_dir / "tune" / key
     folder.mkdir(parents=True, exist_ok=True)
     study = _open_study(folder, space.base.steps)
     _begin(study, space, folder)
-    search = _Search(project, block, space, folder, SubReporter(reporter or Quiet(), 0.0, 1.0))
+    told = SubReporter(reporter or Quiet(), 0.0, 1.0)
+    search = _Search(project, block, space, start.weights, folder, told)
     started, done = time.monotonic(), 0
     while (not trials or done < trials) and (not minutes or time.monotonic() - started < 60 * minutes):
         shares = [
@@ -194,11 +196,18 @@ class _Search:
     """Runs one try after the other."""
 
     def __init__(
-        self, project: Project, block: ValidationBlock, space: Space, folder: Path, reporter: SubReporter
+        self,
+        project: Project,
+        block: ValidationBlock,
+        space: Space,
+        weights: Path,
+        folder: Path,
+        reporter: SubReporter,
     ) -> None:
         self._project = project
         self._block = block
         self._space = space
+        self._weights = weights
         self._folder = folder
         self._reporter = reporter
 
@@ -250,7 +259,7 @@ class _Search:
             self._block.samples,
             self._project.config.classes,
             config,
-            weights_path(COCO_DETECTOR),
+            self._weights,
             folder,
             plate=plate,
             progress=tell,

@@ -72,7 +72,8 @@ def compare(detector, image, own, score):
     np.testing.assert_allclose(own["scores"], expected.scores[keep], atol=1e-4)
     np.testing.assert_allclose(own["boxes"], expected.boxes[keep], atol=1e-3)
     if detector.has_masks:
-        prepared, dense = detector._forward(image)
+        prepared = detector._prepare(image)
+        dense = detector._network.dense(prepared.tensor)
         with torch.inference_mode():
             rois = rois_of([prepared.to_input(expected.boxes[keep])])
             logits = detector._network.mask(prepared.tensor, dense, rois)

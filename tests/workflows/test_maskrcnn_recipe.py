@@ -1,0 +1,116 @@
+"""`recipe: maskrcnn` through the workflows: where its weights come from, a run, its figures, its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from curate.config import recipe_for
+from curate.detectors import maskrcnn
+from curate.errors import ConfigError, ModelError
+from curate.workflows import starting_point as starting_point_module
+from curate.workflows.evaluate import evaluate_run, load_detector, needed_gold
+from curate.workflows.export_model import export_model
+from curate.workflows.progress import Quiet
+from curate.workflows.project import Project
+from curate.workflows.snapshot import snapshot
+from curate.workflows.starting_point import FALLBACK, starting_point
+from curate.workflows.train import train_config, train_version
+
+
+class Told(Quiet):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def update(self, fraction: float, message: str) -> None:
+        self.messages.append(message)
+
+
+def with_recipe(project: Project, weights: str | None = None) -> Project:
+    path = project.root / "site.yaml"
+    chosen = "recipe: maskrcnn" + (f", weights: {weights}" if weights else "")
+    path.write_text(path.read_text().replace("model: {", f"model: {{{chosen}, "))
+    project.store.close()
+    return Project.open(project.root)
+
+
+@pytest.mark.parametrize(
+    ("name", "cuda", "coco", "architecture"),
+    [
+        ("auto", False, False, "nanodet-g"),
+        ("auto", False, True, "nanodet-g"),
+        ("auto", True, False, "nanodet-g"),
+        ("auto", True, True, "maskrcnn-resnet50-fpn-v2"),
+        ("gpu", True, True, "nanodet-g"),
+        ("maskrcnn", False, False, "maskrcnn-resnet50-fpn-v2"),
+    ],
+)
+def test_auto_takes_the_widest_network_that_is_here(
+    name: str, cuda: bool, coco: bool, architecture: str
+) -> None:
+    recipe = recipe_for(name, cuda=cuda, coco_weights=coco)
+    assert recipe.architecture == architecture
+    assert (recipe.input_size is None) == (cuda or name == "maskrcnn")  # the frames' own resolution
+
+
+def test_weights_go_with_the_recipe_that_reads_them(empty_project: Project) -> None:
+    path = empty_project.root / "site.yaml"
+    path.write_text("classes: [person]\nmodel: {recipe: cpu, weights: coco}\n")
+    with pytest.raises(ConfigError, match="`weights` goes with `recipe: maskrcnn`"):
+        Project.open(empty_project.root)
+
+
+def test_without_cocos_weights_the_bundled_backbone_is_used_and_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline() -> Path:
+        raise ModelError("torchvision's COCO weights cannot be had: no network")
+
+    monkeypatch.setattr(starting_point_module, "fetch_coco_weights", offline)
+    opened, told = with_recipe(project), Told()
+    config = train_config(opened)
+    assert (config.architecture, config.weights) == ("maskrcnn-resnet50-fpn-v2", "coco")
+    point = starting_point(opened, config, told)
+    assert (point.config.architecture, point.config.weights) == (FALLBACK, "bundled")
+    assert point.weights.name == "nanodet_g_coco_416.onnx"
+    (message,) = told.messages
+    assert "no network" in message
+    assert "bundled backbone instead" in message
+
+
+def test_a_file_is_part_of_the_run_by_its_content(project: Project) -> None:
+    opened = with_recipe(project, "own.safetensors")
+    with pytest.raises(ModelError, match="no such weights file"):
+        starting_point(opened, train_config(opened), Quiet())
+    names = []
+    for content in (b"one", b"other"):
+        (opened.root / "own.safetensors").write_bytes(content)
+        names.append(starting_point(opened, train_config(opened), Quiet()).config.weights)
+    assert names[0] != names[1]
+    assert all(name.startswith("own.safetensors ") for name in names)
+    with pytest.raises(ModelError, match="cannot be read"):
+        train_version(opened, snapshot(opened).id)
+    (run,) = opened.store.runs(kind="train")
+    assert run.state == "failed"
+
+
+@pytest.mark.slow
+def test_a_run_is_trained_judged_on_gold_and_described(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(maskrcnn, "_SAMPLED_BOXES", (16, 0.25))
+    monkeypatch.setattr(maskrcnn, "_PROPOSALS", {"training": 60, "testing": 20})
+    opened = with_recipe(project, "bundled")
+    run = train_version(opened, snapshot(opened).id)
+    assert run.state == "done"
+    assert run.config["architecture"] == FALLBACK
+    detector = load_detector(opened, run)
+    assert detector.has_masks
+    judged = evaluate_run(opened, run, needed_gold(opened))
+    assert all(found.masks is not None for found in judged.detections)
+    card = (opened.root / run.path / "model-card.md").read_text()
+    assert "Mask R-CNN on NanoDet-G's backbone" in card
+    assert "the bundled COCO weights" in card
+    with pytest.raises(ModelError, match="only NanoDet-G"):
+        export_model(opened, tmp_path / "onnx", run=run.id)
