@@ -149,6 +149,12 @@ def test_a_frame_that_was_looked_at_counts_as_covered_until_that_is_taken_back(s
     assert take_in(project, "ann", outbox(operation(5, "seen", frame_id="nowhere"))).refused
 
 
+def test_a_look_at_a_frame_of_an_impossible_id_is_refused(sample) -> None:
+    sent = {"client": "c", "operations": [{"n": 1, "id": "x", "kind": "seen", "frame_id": "\ud800"}]}
+    result = take_in(sample.project, "ann", sent)
+    assert (result.acknowledged, [refusal.id for refusal in result.refused]) == (1, ["x"])
+
+
 def relabelled_by_bob(store, label: str = "cheap-1-0") -> None:
     decide(
         store, Decision(uuid.uuid4().hex, DecisionKind.RELABEL, "bob", annotation_id=label, label="bicycle")

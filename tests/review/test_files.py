@@ -5,6 +5,7 @@ import pytest
 from curate.annotations import Polygon, replace
 from curate.errors import ConflictError, DataError, FormatError, NotFoundError, ProjectError
 from curate.review import apply_decisions, decide, export_decisions, undo_last
+from curate.review.conflict import LabelChanged
 from curate.review.files import FailedLine
 from curate.store import Store
 
@@ -97,6 +98,16 @@ def test_all_or_nothing_unless_told_otherwise(queue, tmp_path, bad, error):
     assert (line, decision_id) == (2, "2")
     assert reason
     assert isinstance(report.failed[0], FailedLine)
+
+
+def test_a_line_about_a_label_that_changed_names_both_sides(queue, new, tmp_path):
+    decide(queue, new("edit", annotation_id="a", bbox_xyxy=(1, 1, 40, 40), reviewer="bob"))
+    line = {"id": "late", "kind": "edit", "reviewer": "ann", "annotation_id": "a", "expected_revision": 0}
+    (tmp_path / "d.jsonl").write_text(json.dumps(line | {"bbox_xyxy": [1, 1, 50, 50]}) + "\n")
+    with pytest.raises(LabelChanged) as caught:
+        apply_decisions(queue, tmp_path / "d.jsonl")
+    assert (caught.value.file, caught.value.theirs.actor) == (str(tmp_path / "d.jsonl"), "bob")
+    assert caught.value.item.startswith("line 1")
 
 
 def test_files_that_cannot_be_read_or_written(queue, tmp_path):

@@ -211,7 +211,10 @@ def _carry_out(
     number = int(operation["n"])
     if operation.get("kind") in _LOOKS:
         project.store.expect_role(reviewer, Role.REVIEWER)
-        frame = project.store.frame(str(operation.get("frame_id")))
+        frame_id = str(operation.get("frame_id"))
+        if not is_storable(frame_id):
+            raise NotFoundError("no such frame", item="operation")
+        frame = project.store.frame(frame_id)
         note = mark_covered if operation["kind"] == "seen" else unmark_covered
         note(project, _source(project, operation), [frame.id])
         project.store.set_ack(client, number)
