@@ -58,8 +58,10 @@ def make_dataset(table, *, masks: bool):
             for row in np.flatnonzero(table[f"{prefix}_frames"] == frame).tolist():
                 if masks and prefix == "det" and table["det_scores"][row] < MASK_SCORE:
                     continue
+                if crops is not None and crops[first + row] is None:
+                    continue  # Comparing masks fails where an object has none.
                 box, mask = table[f"{prefix}_boxes"][row], None
-                if crops is not None and crops[first + row] is not None:
+                if crops is not None:
                     box, mask = table["mask_windows"][first + row], crops[first + row]
                 x1, y1, x2, y2 = (float(value) for value in box)
                 bounds = [x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height]
