@@ -225,8 +225,8 @@ def _write(path: Path, export: LabelExport, *, polygons: bool) -> None:
     for frame, labels in rows:
         lines = [_line(label, frame, numbers, polygons) for label in labels]
         files[f"labels/train/{targets[frame.id]}"] = "".join(f"{line}\n" for line in lines).encode("ascii")
+    # No "path": Ultralytics takes "." for the folder that it was started in; without, for the file's own.
     declaration = {
-        "path": ".",
         "train": "images/train",
         "val": "images/train",
         "names": {number: name for name, number in numbers.items()},

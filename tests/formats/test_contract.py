@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from crossguard_format_examples import CLASSES, HEIGHT, WIDTH, frames, label, probes, rich, with_mask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -381,3 +382,16 @@ def test_every_probe_is_a_feature():
 def test_the_page_about_formats_has_the_table_of_the_code():
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
     assert formats_markdown() in page, "put the output of `curate formats --markdown` into docs/formats.md"
+
+
+@pytest.mark.parametrize("name", ["yolo", "yolo-seg"])
+def test_class_names_that_yaml_would_take_for_something_else(name, make_frame, tmp_path):
+    classes = ["yes", "no", "null", "1", "person: x", "on", "~", "car # red", "1e3"]
+    frame = make_frame("a.jpg")
+    labels = [label(frame, id=f"l{n}", label=each) for n, each in enumerate(classes)]
+    get_format(name).write(tmp_path / "out", LabelExport([frame], labels, classes))
+    declared = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text("utf-8"))
+    assert declared["names"] == dict(enumerate(classes))
+    assert "path" not in declared  # Ultralytics would take "." for the folder that it was started in.
+    _, read = read_labels(name, tmp_path / "out", ReadOptions(FrameLookup.of([frame])), ImportReport("fail"))
+    assert [entry.label for entry in read.labels] == classes
