@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,25 @@ def coco_bytes(data: Mapping[str, Any]) -> bytes:
     Raises:
         FormatError: A value cannot be written as JSON (NaN, an array, ...).
     """
-    lines = []
+    return b"".join(_pieces(data))
+
+
+def _pieces(data: Mapping[str, Any]) -> Iterator[bytes]:
+    """The same bytes entry by entry, so that the text of a large file never stands in memory."""
+    opening = "{\n"
     for key in sorted(data, key=_key_order):
-        value = data[key]
-        if key in ("categories", "images", "annotations"):
-            entries = sorted(value, key=_entry_order)
-            rows = ",\n".join(_dump(entry, f"{key} {entry.get('id')}") for entry in entries)
-            text = f"[\n{rows}\n]" if rows else "[]"
-        else:
-            text = _dump(value, key)
-        lines.append(f"{json.dumps(key)}: {text}")
-    return ("{\n" + ",\n".join(lines) + "\n}\n").encode("ascii")
+        yield f"{opening}{json.dumps(key)}: ".encode("ascii")
+        opening = ",\n"
+        if key not in ("categories", "images", "annotations"):
+            yield _dump(data[key], key).encode("ascii")
+            continue
+        separator = "[\n"
+        for entry in sorted(data[key], key=_entry_order):
+            text = _dump(entry, f"{key} {entry.get('id')}")
+            yield f"{separator}{text}".encode("ascii")
+            separator = ",\n"
+        yield b"[]" if separator == "[\n" else b"\n]"
+    yield b"{\n\n}\n" if opening == "{\n" else b"\n}\n"
 
 
 def write_coco(path: str | Path, data: Mapping[str, Any]) -> None:
@@ -46,7 +54,7 @@ def write_coco(path: str | Path, data: Mapping[str, Any]) -> None:
         FormatError: A value cannot be written as JSON.
         ProjectError: The file cannot be written; what was there before is untouched.
     """
-    write_atomically(Path(path), coco_bytes(data), make_folder=False)
+    write_atomically(Path(path), _pieces(data), make_folder=False)
 
 
 def _dump(value: Any, item: str) -> str:

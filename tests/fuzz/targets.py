@@ -307,7 +307,8 @@ def _site_seeds() -> list[bytes]:
 
     texts = [value for value in vars(template).values() if isinstance(value, str) and "classes:" in value]
     return [text.encode() for text in texts] + [
-        b"classes: [person, car]\nframes: {every_n: 1}\nsplit: {folds: 2}\n"
+        b"classes: [person, car]\nframes: {every_n: 1}\nsplit: {folds: 2}\n",
+        b"classes: [person]\nframes: {url: 's3://bucket/a/b', cache_mb: 100}\n",
     ]
 
 
