@@ -22,7 +22,8 @@ from curate.workflows.gold import frozen_gold
 from curate.workflows.maps import lay_out_maps
 from curate.workflows.predictions import write_detections
 from curate.workflows.project import Project
-from tests.app.conftest import FRAMES, SIZE, Sample, Server
+from tests.app.app_server import Server
+from tests.app.sample_site import FRAMES, SIZE, Sample
 from tests.app.test_scene_page import add_evidence
 
 pytestmark = [pytest.mark.browser]
