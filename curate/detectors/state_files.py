@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError  # the error alone: nothing here reads a pickle
 from typing import Any
 from zipfile import BadZipFile
 
@@ -39,7 +39,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about pickle's protocols, which nobody here chose
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         raise ModelError(
             "the weights file holds more than tensors; nothing in it was run",
             file=path,

