@@ -28,11 +28,14 @@ from curate.detectors.inference import choose_device
 from curate.detectors.model import SiteNetwork
 from curate.detectors.nanodet import NanoDet
 from curate.detectors.trainer import Trainer
+from curate.errors import ConfigError
 from curate.files import read_json, write_atomically, write_json
 from curate.tables import Detections
 from curate.types import ImageArray
 from curate.workflows.measure import StepMeter
+from curate.workflows.progress import Quiet
 from curate.workflows.scene import background_plate
+from curate.workflows.starting_point import starting_point
 
 __all__ = ["SWITCHES", "Trained", "generic", "train_ours", "train_peer"]
 
@@ -101,7 +104,12 @@ def train_ours(
         minutes: Budget.
         switch: What is changed.
         tell: Told the share done, and what is being done.
+
+    Raises:
+        ConfigError: An ablation that the recipe's network does not have.
     """
+    point = starting_point(data.project, config, Quiet())
+    config = point.config
     if switch == "background":
         config = replace(config, background_channels=True)
     elif switch == "paste":
@@ -113,6 +121,8 @@ def train_ours(
     digest = fingerprint(data.samples, classes, config, str(switch), plate)
     folder = kept.folder("ours", digest, minutes)
     start = folder / "start" if switch == "scratch" else None
+    if start is not None and config.architecture != "nanodet-g":
+        raise ConfigError("only recipes cpu and gpu can be begun without weights", item=switch)
     if start is not None and not (start / "detector.json").is_file():
         rows = map_classes(classes)
         with torch.random.fork_rng(devices=[]):
@@ -126,7 +136,7 @@ def train_ours(
             data.samples,
             classes,
             settings,
-            weights_path(COCO_DETECTOR),
+            point.weights,
             out,
             plate=plate,
             start=start,

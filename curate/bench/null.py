@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from curate.assist import COCO_DETECTOR, weights_path
 from curate.bench.kept import Kept
 from curate.bench.train_data import TrainData
 from curate.detectors import train_detector
@@ -19,6 +18,7 @@ from curate.evaluation import EvalInput, compare, settings_from_site
 from curate.workflows.compare import gold_blocks
 from curate.workflows.predictions import read_detections, write_detections
 from curate.workflows.progress import SubReporter
+from curate.workflows.starting_point import starting_point
 from curate.workflows.train import train_config
 
 __all__ = ["bench_null", "null_markdown"]
@@ -89,9 +89,8 @@ def bench_null(
 
 def _run(data: TrainData, kept: Kept, steps: int, seed: int, reporter: SubReporter) -> EvalInput:
     reporter.update(0.0, f"training seed {seed}")
-    config = replace(
-        train_config(data.project), steps=steps, seed=seed, mask_head=False, checkpoint_every=10**6
-    )
+    start = starting_point(data.project, train_config(data.project), reporter)
+    config = replace(start.config, steps=steps, seed=seed, mask_head=False, checkpoint_every=10**6)
     classes = data.project.config.classes
     frames = data.gold.frames
     ids = [frame.id for frame in frames]
@@ -99,9 +98,7 @@ def _run(data: TrainData, kept: Kept, steps: int, seed: int, reporter: SubReport
     file = kept.folder("null", digest, ids) / "found.parquet"
     if not file.is_file():
         with TemporaryDirectory(prefix="crossguard-bench-") as folder:
-            detector = train_detector(
-                data.samples, classes, config, weights_path(COCO_DETECTOR), Path(folder)
-            )
+            detector = train_detector(data.samples, classes, config, start.weights, Path(folder))
         write_detections(
             file, {frame.id: detector.predict([data.project.frame_image(frame)])[0] for frame in frames}
         )

@@ -47,27 +47,34 @@ def coco_weights_path() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / str(_COCO.url).rsplit("/", 1)[-1]
 
 
-@cache
 def fetch_coco_weights() -> Path:
     """Torchvision's COCO weights in torch's hub cache, downloaded into it where they are missing.
+
+    A process tries once: the second fold or seed of a machine without a network does not wait again.
 
     Raises:
         ModelError: They are not there and cannot be downloaded, or what came is something else.
     """
     path = coco_weights_path()
-    if path.is_file():
-        return path
+    if not path.is_file() and (failure := _download(path)) is not None:
+        raise ModelError(failure, file=path)
+    return path
+
+
+@cache
+def _download(path: Path) -> str | None:
+    """Why the weights cannot be had; None once they lie there."""
     try:
         with urlopen(str(_COCO.url), timeout=_TIMEOUT) as answer:
             content: bytes = answer.read()
     except (OSError, HTTPException) as error:
-        raise ModelError(f"torchvision's COCO weights cannot be had: {error}", file=path) from error
+        return f"torchvision's COCO weights cannot be had: {error}"
     expected = path.stem.rsplit("-", 1)[-1]
     if not hashlib.sha256(content).hexdigest().startswith(expected):
-        raise ModelError(f"what was downloaded does not begin with the digest {expected}", file=path)
+        return f"what was downloaded does not begin with the digest {expected}"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
-    return path
+    return None
 
 
 def maskrcnn_from_file(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
+from curate.bench.kept import Kept
+from curate.bench.label_errors import recover
+from curate.bench.null import bench_null
+from curate.bench.train_data import train_data
 from curate.config import recipe_for
-from curate.detectors import maskrcnn
+from curate.detectors import maskrcnn, maskrcnn_start
 from curate.errors import ConfigError, ModelError
 from curate.workflows import starting_point as starting_point_module
 from curate.workflows.evaluate import evaluate_run, load_detector, needed_gold
 from curate.workflows.export_model import export_model
-from curate.workflows.progress import Quiet
+from curate.workflows.progress import Quiet, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.snapshot import snapshot
 from curate.workflows.starting_point import FALLBACK, starting_point
@@ -79,10 +84,38 @@ def test_without_cocos_weights_the_bundled_backbone_is_used_and_told(
     assert "bundled backbone instead" in message
 
 
+def test_a_download_that_failed_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Folds and seeds of a machine without a network do not wait for each other's time-outs."""
+    tried = []
+
+    def offline(url: str, timeout: float) -> None:
+        tried.append(url)
+        raise URLError("no route to host")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(maskrcnn_start, "urlopen", offline)
+    for _ in range(3):
+        with pytest.raises(ModelError, match="no route to host"):
+            maskrcnn_start.fetch_coco_weights()
+    assert len(tried) == 1
+
+
 def test_a_file_is_part_of_the_run_by_its_content(project: Project) -> None:
     opened = with_recipe(project, "own.safetensors")
     with pytest.raises(ModelError, match="no such weights file"):
         starting_point(opened, train_config(opened), Quiet())
+    with train_data(opened.root, None) as data, pytest.raises(ModelError, match="no such weights file"):
+        bench_null(
+            data,
+            Kept(opened.root),
+            comparisons=1,
+            seeds=1,
+            pool=2,
+            steps=1,
+            reporter=SubReporter(Quiet(), 0, 1),
+        )
+    with pytest.raises(ModelError, match="no such weights file"):
+        recover._train_and_judge(opened, [], 0, opened.root, SubReporter(Quiet(), 0, 1))
     names = []
     for content in (b"one", b"other"):
         (opened.root / "own.safetensors").write_bytes(content)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from curate.annotations import Annotation
-from curate.assist import COCO_DETECTOR, weights_path
 from curate.bench.label_errors.case import Case
 from curate.bench.label_errors.corrupt import WORKING, Corrupted
 from curate.bench.label_errors.judge import queue_of
@@ -26,6 +25,7 @@ from curate.workflows.evaluate import gold_annotations, needed_gold
 from curate.workflows.policy import apply_policy
 from curate.workflows.progress import Cancelled, SubReporter
 from curate.workflows.project import Project
+from curate.workflows.starting_point import starting_point
 from curate.workflows.train import train_config
 
 __all__ = ["REVIEW_SHARE", "looked_at", "recover", "reviewed_labels"]
@@ -138,7 +138,8 @@ def _train_and_judge(
 ) -> Mapping[str, float]:
     from curate.detectors import Progress, TrainingStopped, train_detector
 
-    config = replace(train_config(project, seed=seed), checkpoint_every=20)
+    start = starting_point(project, train_config(project, seed=seed), reporter)
+    config = replace(start.config, checkpoint_every=20)
     gold = needed_gold(project)
     content = [
         sorted((a.label, a.bbox_xyxy, repr(a.mask), a.counts) for a in entry.annotations)
@@ -160,7 +161,7 @@ def _train_and_judge(
     try:
         with exclusive(folder):
             detector = train_detector(
-                samples, project.config.classes, config, weights_path(COCO_DETECTOR), folder,
+                samples, project.config.classes, config, start.weights, folder,
                 progress=tell, should_stop=reporter.should_stop,
             )  # fmt: skip
     except TrainingStopped as error:
