@@ -109,10 +109,9 @@ def new_peer(
         return _PEERS[name](weights, classes, samples, config.input_size)
 
 
-def to_rgb(canvases: Tensor, device: torch.device) -> list[Tensor]:
-    """uint8 BGR canvases (B, h, w, 3) to torchvision's list of (3, h, w) RGB in [0, 1]."""
-    pixels = canvases[..., [2, 1, 0]].to(device).float() / 255
-    return list(pixels.permute(0, 3, 1, 2))
+def to_rgb(canvases: Tensor) -> list[Tensor]:
+    """BGR canvases (B, h, w, 3), values 0 to 255, to torchvision's list of (3, h, w) RGB in [0, 1]."""
+    return list((canvases[..., [2, 1, 0]].float() / 255).permute(0, 3, 1, 2))
 
 
 class PeerLearner:
@@ -141,6 +140,12 @@ class PeerLearner:
         return self._model
 
     @property
+    def heavy(self) -> nn.Module:
+        """Backbone and pyramid."""
+        backbone: nn.Module = self._model.get_submodule("backbone")
+        return backbone
+
+    @property
     def groups(self) -> Sequence[ParameterGroup]:
         """The backbone, then pyramid and heads."""
         return self._groups
@@ -154,7 +159,7 @@ class PeerLearner:
             }
             for item in batch.items
         ]
-        losses: dict[str, Tensor] = self._model(to_rgb(batch.canvases, self._device), targets)
+        losses: dict[str, Tensor] = self._model(to_rgb(batch.pixels(self._device)), targets)
         return losses
 
 
@@ -188,7 +193,7 @@ class PeerDetector:
         for image in images:
             canvas = fit_canvas(image.shape[0], image.shape[1], self._input_size)
             pixels = torch.from_numpy(letterbox(image, canvas))[None]
-            output = self._model(to_rgb(pixels, self._device))[0]
+            output = self._model(to_rgb(pixels.to(self._device)))[0]
             boxes = output["boxes"].cpu().numpy().astype(float) / canvas.scale
             boxes = clip_boxes(boxes, image.shape[1], image.shape[0])
             seen = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf) > 0

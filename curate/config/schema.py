@@ -6,7 +6,15 @@ import math
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from curate.config.recipes import LARGEST_INPUT
 
@@ -56,6 +64,11 @@ def _check_url(value: str) -> str:
     if value.startswith(("file://", "local://")) and not value.partition("://")[2].startswith("/"):
         raise ValueError("a folder is given whole: file:///folder")
     return value
+
+
+def _switch(value: object) -> object:
+    """YAML reads on and off as truth values."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
@@ -149,8 +162,11 @@ class TrainConfig(_Strict):
     mirror: bool | None = None
     zoom: float | None = Field(default=None, ge=0, le=0.5)
     shift: float | None = Field(default=None, ge=0, le=0.5)
+    balance: float = Field(default=0.1, ge=0, le=1)
+    weather: float = Field(default=0.0, ge=0, le=1)
     paste: float = Field(default=0.0, ge=0, le=20)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     deterministic: bool = False
     warm_share: float = Field(default=0.25, ge=0, le=1)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)

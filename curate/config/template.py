@@ -66,8 +66,11 @@ classes: [{quoted}]
 #   mirror: null            # show half of the frames mirrored
 #   zoom: null              # largest change of scale, as a share
 #   shift: null             # largest shift, as a share of the frame
+#   balance: 0.1            # frames with a class that fewer frames than this share hold are shown more often; 0: off
+#   weather: 0.0            # share of the training frames that get haze, rain or a dark evening
 #   paste: 0.0              # objects copied into each training frame, on average, where such were seen
 #   precision: auto         # auto (bfloat16 on GPUs that multiply it) | float32 | bfloat16
+#   compile: auto           # auto (torch.compile on CUDA, from 2,000 steps on) | on | off
 #   deterministic: false    # the same bits twice on a GPU, too; slower there
 #   warm_share: 0.25        # after few fixes, retrain takes this share of the steps from the last run; 0: never
 #   seed: 0

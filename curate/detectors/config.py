@@ -14,10 +14,19 @@ from curate.errors import ConfigError, TrainingError
 from curate.geometry.shapes import Rle
 from curate.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["PRECISIONS", "Progress", "TrainConfig", "TrainingSample", "TrainingStopped", "fingerprint"]
+__all__ = [
+    "COMPILE",
+    "PRECISIONS",
+    "Progress",
+    "TrainConfig",
+    "TrainingSample",
+    "TrainingStopped",
+    "fingerprint",
+]
 
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+COMPILE = ("auto", "on", "off")
 
 
 class TrainingStopped(TrainingError):
@@ -41,7 +50,10 @@ class TrainConfig:
         input_size: Long side of the input in pixels, a multiple of 32.
         background_channels: Whether the difference to the plate joins the image as input.
         mask_head: Whether masks are learnt, where the samples have any.
-        augment: Changes of light, and what the next three say.
+        balance: Frames with a class that is on a smaller share of the frames than this are shown more often (see
+            `repeat_factors`); 0: all equally often.
+        augment: Changes of light, and what the next four say.
+        weather: Share of the frames that get haze, rain or a dark evening.
         mirror: Show half of the frames mirrored.
         zoom: Largest change of scale, as a share.
         shift: Largest shift, as a share of the frame.
@@ -50,6 +62,7 @@ class TrainConfig:
         ema: Decay of the exponential average of the weights that becomes the detector; 0 for the last weights.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         precision: "auto" (bfloat16 on GPUs that multiply it), "float32" or "bfloat16".
+        compile: "on" or "off", or "auto": torch.compile where it pays (see `pays`).
         deterministic: Use algorithms that give the same bits twice, also on a GPU; slower there.
         patience: Validations without improvement after which the run ends; 0 for never.
         checkpoint_every: Steps between two checkpoints.
@@ -67,7 +80,9 @@ class TrainConfig:
     input_size: int = 512
     background_channels: bool = False
     mask_head: bool = False
+    balance: float = 0.0
     augment: bool = True
+    weather: float = 0.0
     mirror: bool = True
     zoom: float = 0.15
     shift: float = 0.06
@@ -75,6 +90,7 @@ class TrainConfig:
     ema: float = 0.0
     device: str = "auto"
     precision: str = "auto"
+    compile: str = "off"
     deterministic: bool = False
     patience: int = 0
     checkpoint_every: int = 20
@@ -88,16 +104,16 @@ class TrainConfig:
         for name in ("steps", "batch_size", "checkpoint_every", "learning_rate", "roi_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}", item=name)
-        for name in ("warmup_steps", "weight_decay", "seed", "paste", "ema", "patience", "zoom", "shift"):
+        least = ("warmup_steps", "weight_decay", "seed", "balance", "weather", "paste", "ema", "patience")
+        for name in (*least, "zoom", "shift"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}", item=name)
-        if self.precision not in PRECISIONS:
-            raise ConfigError(
-                f"precision must be one of {PRECISIONS}, got {self.precision!r}", item="precision"
-            )
-        for name in ("zoom", "shift"):
-            if getattr(self, name) > 0.5:
-                raise ConfigError(f"{name} must be at most 0.5, got {getattr(self, name)}", item=name)
+        for name, known in (("precision", PRECISIONS), ("compile", COMPILE)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} must be one of {known}, got {getattr(self, name)!r}", item=name)
+        for name, most in (("zoom", 0.5), ("shift", 0.5), ("balance", 1), ("weather", 1)):
+            if getattr(self, name) > most:
+                raise ConfigError(f"{name} must be at most {most}, got {getattr(self, name)}", item=name)
         if self.ema >= 1:
             raise ConfigError(f"ema must be below 1, got {self.ema}", item="ema")
         if self.input_size < 64 or self.input_size % 32:
@@ -160,6 +176,7 @@ class Progress:
         eta_seconds: Expected until the end.
         learning_rate: Of this step.
         losses: By name; "total" is their sum.
+        remark: What somebody should know besides; mostly "".
     """
 
     step: int
@@ -168,6 +185,7 @@ class Progress:
     eta_seconds: float
     learning_rate: float
     losses: Mapping[str, float]
+    remark: str = ""
 
 
 def fingerprint(

@@ -16,19 +16,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from curate.detectors.balance import EpochOrder, repeat_factors
 from curate.detectors.config import TrainConfig, TrainingSample
 from curate.detectors.ignored import area_sums
 from curate.detectors.labels import CanvasLabels, MaskCrop, crop_mask
 from curate.detectors.letterbox import Canvas, difference_channels, fit_canvas, letterbox, shrink
+from curate.detectors.light import Light, draw_light, relight
 from curate.detectors.paste import Cutout, PasteBank, cut_out, paste_objects
+from curate.detectors.seeds import step_generator
 from curate.errors import ImageError, TrainingError
 from curate.geometry.rle import rle_to_mask
 from curate.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["Batch", "FrameCache", "Item", "load_image", "step_generator"]
+__all__ = ["Batch", "FrameCache", "Item", "load_image"]
 
 _CACHE_BYTES = 2 << 30
-_LIGHT = 0.2
 # A label that the shift pushed out of the picture to less than this share is ignored, not learnt.
 _VISIBLE_SHARE = 0.4
 _MIN_SIDE = 2.0
@@ -46,6 +48,7 @@ class Item:
         to_frame: (4,) and (4,) factors and offsets from input to frame pixels; mirrored input has
             negative factors in x.
         ignored: Summed-area table of the regions that are not judged (see `area_sums`); None without any.
+        light: How its pixels change on the device; None to leave them.
     """
 
     boxes: FloatArray
@@ -54,6 +57,7 @@ class Item:
     masks: tuple[MaskCrop | None, ...]
     to_frame: tuple[FloatArray, FloatArray]
     ignored: Tensor | None = None
+    light: Light | None = None
 
     def mask_target(self, index: int, box: FloatArray, size: int) -> FloatArray:
         """(size, size) share of foreground of label `index` over a box in input pixels."""
@@ -76,15 +80,14 @@ class Batch:
     canvases: Tensor
     items: tuple[Item, ...]
 
+    def pixels(self, device: torch.device) -> Tensor:
+        """(B, h, w, 3 or 6) floats in [0, 255] on a device, every frame in its own light and weather."""
+        return relight(self.canvases.to(device, non_blocking=True), [item.light for item in self.items])
+
     def parts(self, count: int) -> list[Batch]:
         """The batch in `count` parts of about the same size; never more than it has frames."""
         bounds = np.linspace(0, len(self.items), min(count, len(self.items)) + 1).round().astype(int).tolist()
         return [Batch(self.canvases[low:high], self.items[low:high]) for low, high in pairwise(bounds)]
-
-
-def step_generator(seed: int, *stream: int) -> np.random.Generator:
-    """The random numbers of one step (or epoch) of a run."""
-    return np.random.default_rng([seed, *stream])
 
 
 def load_image(sample: TrainingSample) -> ImageArray:
@@ -125,7 +128,9 @@ class FrameCache:
             for label, mask in enumerate(sample.masks)
             if mask is not None and config.paste > 0
         ]
-        self._bank = PasteBank([s.boxes for s in samples], [s.classes for s in samples])
+        classes = [sample.classes for sample in samples]
+        self._bank = PasteBank([sample.boxes for sample in samples], classes)
+        self._order = EpochOrder(repeat_factors(classes, config.balance), config.seed)
 
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
         """The batch of a step (from 0), or the share of one of several processes of it."""
@@ -139,14 +144,9 @@ class FrameCache:
         return Batch(torch.from_numpy(canvases), tuple(item for _, item in drawn))
 
     def _indices(self, step: int) -> list[int]:
-        """Samples of a step: every epoch is a new permutation, and batches run on over its end."""
-        count, size = len(self._samples), self._config.batch_size
-        indices = []
-        for position in range(step * size, (step + 1) * size):
-            epoch, place = divmod(position, count)
-            order = step_generator(self._config.seed, 1, epoch).permutation(count)
-            indices.append(int(order[place]))
-        return indices
+        """Samples of a step: batches run on over the end of an epoch."""
+        size = self._config.batch_size
+        return [self._order.frame(position) for position in range(step * size, (step + 1) * size)]
 
     def _frame(self, index: int) -> tuple[ImageArray, Canvas]:
         if index in self._frames:
@@ -178,6 +178,7 @@ class FrameCache:
         )
         factor: FloatArray = np.ones(4)
         offset: FloatArray = np.zeros(4)
+        light = None
         if self._config.augment:
             random = step_generator(self._config.seed, 2, step, slot)
             if self._sources:
@@ -185,6 +186,7 @@ class FrameCache:
                     image, canvas, labels, step_generator(self._config.seed, 4, step, slot)
                 )
             image, factor, offset = _transform(image, canvas, self._config, random)
+            light = draw_light(random, self._config.weather)
         moved = _move(labels.boxes, factor, offset)
         clipped = np.clip(moved, 0, [image.shape[1], image.shape[0]] * 2)
         sides = clipped[:, 2:] - clipped[:, :2]
@@ -199,6 +201,7 @@ class FrameCache:
             tuple(mask for mask, keep in zip(labels.masks, kept, strict=True) if keep),
             (1 / scale, -offset / scale),
             area_sums([region * factor[:2] + offset[:2] for region in labels.regions], *image.shape[:2]),
+            light,
         )
         return image, item
 
@@ -234,7 +237,7 @@ def _move(boxes: FloatArray, factor: FloatArray, offset: FloatArray) -> FloatArr
 def _transform(
     image: ImageArray, canvas: Canvas, config: TrainConfig, random: np.random.Generator
 ) -> tuple[ImageArray, FloatArray, FloatArray]:
-    """Mirror, zoom, shift and light of a canvas; and x' = factor * x + offset for x1 y1 x2 y2."""
+    """Mirror, zoom and shift of a canvas; and x' = factor * x + offset for x1 y1 x2 y2."""
     mirror = random.random() < 0.5 and config.mirror
     zoom = 1 + random.uniform(-config.zoom, config.zoom)
     size = np.array([canvas.content_width, canvas.content_height], float)
@@ -249,11 +252,4 @@ def _transform(
         cv2.warpAffine(np.ascontiguousarray(image[..., start : start + 3]), matrix, target)
         for start in range(0, image.shape[2], 3)
     ]
-    gain = 1 + random.uniform(-_LIGHT, _LIGHT)
-    contrast = 1 + random.uniform(-_LIGHT, _LIGHT)
-    tint = 1 + random.uniform(-_LIGHT / 4, _LIGHT / 4, 3)
-    levels = np.arange(256)[:, None]
-    table = np.clip((levels * gain - 128) * contrast + 128, 0, 255) * tint
-    table = np.clip(table, 0, 255).astype(np.uint8)[None]
-    parts[0] = cv2.LUT(parts[0], table)
     return np.concatenate(parts, axis=2), np.tile(factor, 2), np.tile(offset, 2)

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from curate.detectors.config import TrainConfig
 from curate.detectors.decode import cells
-from curate.detectors.frames import Batch, step_generator
+from curate.detectors.frames import Batch
 from curate.detectors.letterbox import normalise
 from curate.detectors.losses import DenseTargets, dense_losses
 from curate.detectors.model import SiteNetwork
 from curate.detectors.nanodet import DenseOutput
 from curate.detectors.roi_training import roi_losses, sample_rois
+from curate.detectors.seeds import step_generator
 
 __all__ = ["Learner", "ParameterGroup", "SiteLearner", "autocast", "multiplies_bfloat16"]
 
@@ -34,6 +35,11 @@ class Learner(Protocol):
     @property
     def model(self) -> nn.Module:
         """The network."""
+        ...
+
+    @property
+    def heavy(self) -> nn.Module:
+        """The part of it that takes most of a step, and whose inputs have one shape: it may be compiled."""
         ...
 
     @property
@@ -94,13 +100,18 @@ class SiteLearner:
         return self._model
 
     @property
+    def heavy(self) -> nn.Module:
+        """The dense detector."""
+        return self._model.dense
+
+    @property
     def groups(self) -> Sequence[ParameterGroup]:
         """The COCO detector's own weights, then the new heads."""
         return self._groups
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Losses by name of a batch."""
-        images = normalise(batch.canvases.to(self._device, non_blocking=True))
+        images = normalise(batch.pixels(self._device))
         with autocast(self._config.precision, self._device):
             dense = _as_float(self._model.dense(images))
         logits, boxes = self._model.class_logits(dense), self._model.boxes(dense)

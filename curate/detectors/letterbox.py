@@ -126,7 +126,7 @@ def difference_channels(image: ImageArray, plate: ImageArray) -> ImageArray:
 
 
 def normalise(canvases: Tensor) -> Tensor:
-    """(B, h, w, 3 or 6) uint8 canvases to the (B, 3 or 6, h, w) float input, channels last in memory."""
+    """(B, h, w, 3 or 6) canvases, values 0 to 255, to the (B, 3 or 6, h, w) float input, channels last in memory."""
     extra = canvases.shape[3] - 3
     mean = torch.tensor(_MEAN + (0.0,) * extra, device=canvases.device)
     std = torch.tensor(_STD + (_DIFFERENCE_LEVELS / 2,) * extra, device=canvases.device)

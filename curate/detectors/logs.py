@@ -62,7 +62,7 @@ class RunLog:
             "lr": progress.learning_rate,
             "seconds": round(progress.seconds, 3),
             "eta": round(progress.eta_seconds, 1),
-        }
+        } | ({"remark": progress.remark} if progress.remark else {})
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         for name, value in progress.losses.items():

@@ -57,6 +57,11 @@ class MaskRcnnLearner:
         return self._model
 
     @property
+    def heavy(self) -> nn.Module:
+        """Backbone and pyramid; proposals come in other numbers every time."""
+        return self._model.backbone
+
+    @property
     def groups(self) -> Sequence[ParameterGroup]:
         """Backbone, proposals and heads; then the layers that know the site's classes."""
         return self._groups
@@ -66,7 +71,7 @@ class MaskRcnnLearner:
         model, precision = self._model, self._config.precision
         for number, sampler in enumerate((model.rpn.fg_bg_sampler, model.roi_heads.fg_bg_sampler)):
             sampler.seed(self._config.seed, step, number)
-        images = normalise(batch.canvases.to(self._device, non_blocking=True))
+        images = normalise(batch.pixels(self._device))
         shapes = [(images.shape[2], images.shape[3])] * len(batch.items)
         targets = [self._target(item) for item in batch.items]
         with autocast(precision, self._device):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from curate.detectors.average import WeightAverage
 from curate.detectors.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from curate.detectors.compilation import Compilation
 from curate.detectors.config import Progress, TrainConfig
 from curate.detectors.distributed import World
 from curate.detectors.frames import Batch, FrameCache
@@ -47,6 +48,7 @@ class Trainer:
         self._world = world or World()
         self._device = next(self._model.parameters()).device
         self._parts = 1
+        self._compilation = Compilation(learner.heavy, config, self._device)
         self._optimizer = torch.optim.AdamW(
             [{"params": list(group.parameters)} for group in learner.groups],
             lr=config.learning_rate,
@@ -112,7 +114,8 @@ class Trainer:
         pace = (time.monotonic() - self._started) / (self.step - self._started_at)
         eta = pace * (self._config.steps - self.step)
         rate = self._config.learning_rate * factor
-        return Progress(self.step, self._config.steps, self._seconds(), eta, rate, values)
+        remark = self._compilation.remark()
+        return Progress(self.step, self._config.steps, self._seconds(), eta, rate, values, remark)
 
     def _gradients(self) -> dict[str, float]:
         """Gradients of this step's batch, in as many parts as memory asks for; the losses by name."""
@@ -122,6 +125,8 @@ class Trainer:
             try:
                 values = self._accumulate(batch)
             except RuntimeError as error:
+                if self._compilation.gives_up(error):
+                    continue
                 if not _out_of_memory(error):
                     raise
             if not self._world.any(values is None, self._device):

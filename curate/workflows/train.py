@@ -26,7 +26,7 @@ from curate.workflows.progress import Cancelled, Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scene import background_plate
 from curate.workflows.starting_point import StartingPoint, starting_point
-from curate.workflows.warm import find_warm_start, warm_config, warm_run_of
+from curate.workflows.warm import find_warm_start, warm_config, warm_run_of, why_cold
 
 __all__ = ["train_config", "train_version"]
 
@@ -58,10 +58,13 @@ def train_config(project: Project, *, seed: int | None = None, steps: int | None
         mirror=recipe.mirror if train.mirror is None else train.mirror,
         zoom=recipe.zoom if train.zoom is None else train.zoom,
         shift=recipe.shift if train.shift is None else train.shift,
+        balance=train.balance,
+        weather=train.weather,
         paste=train.paste,
         ema=recipe.ema if train.ema is None else train.ema,
         device=train.device,
         precision=train.precision,
+        compile=train.compile,
         deterministic=train.deterministic,
     )
 
@@ -106,7 +109,7 @@ def train_version(
     version = get_version(project.store, version_id)
     told = reporter or Quiet()
     point = starting_point(project, train_config(project, seed=seed), told)
-    plan = _plan(project, version, point, warm=warm)
+    plan = _plan(project, version, point, told, warm=warm)
     if (finished := _finished(project, plan)) is not None:
         return finished
     if not join_world().leads:
@@ -121,8 +124,9 @@ def train_version(
         def tell(report: Progress) -> None:
             last[:] = [report]
             loss = report.losses.get("total", float("nan"))
+            remark = f"; {report.remark}" if report.remark else ""
             progress.update(
-                report.step / report.steps, f"step {report.step} of {report.steps}, loss {loss:.2f}"
+                report.step / report.steps, f"step {report.step} of {report.steps}, loss {loss:.2f}{remark}"
             )
 
         def ended(state: str, error: str = "", **values: Any) -> RunRecord:
@@ -186,13 +190,16 @@ class _Plan:
         )
 
 
-def _plan(project: Project, version: Version, point: StartingPoint, *, warm: bool) -> _Plan:
+def _plan(
+    project: Project, version: Version, point: StartingPoint, reporter: Reporter, *, warm: bool
+) -> _Plan:
     cold = _named(project, version, point, None, 0.0)
     share = project.config.train.warm_share
     if not warm or share == 0 or _finished(project, cold) is not None:
         return cold
     found = warm_run_of(project, version, cold.settings) or find_warm_start(project, version, cold.settings)
     if found is None:
+        reporter.update(0.0, f"training from the start: {why_cold(project, version, cold.settings)}")
         return cold
     warmed = replace(point, config=warm_config(point.config, share))
     return _named(project, version, warmed, found.run, found.changed_share)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from curate.store import RunRecord
@@ -13,14 +13,17 @@ from curate.workflows.project import Project
 if TYPE_CHECKING:
     from curate.detectors import TrainConfig
 
-__all__ = ["WarmStart", "find_warm_start", "warm_config", "warm_run_of"]
+__all__ = ["WarmStart", "find_warm_start", "warm_config", "warm_run_of", "why_cold"]
 
 MOST_CHANGED = 0.12
 """Share of labels that may have changed since the last training from the start."""
 _RATE = 0.5
 _WARM_UP = 5
 # What may differ between a run and the run that it starts from.
-_FREE = ("steps", "learning_rate", "roi_learning_rate", "warmup_steps", "start", "changed_share")
+_FREE = (
+    *("steps", "learning_rate", "roi_learning_rate", "warmup_steps", "checkpoint_every", "compile"),
+    *("start", "changed_share"),
+)
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,38 @@ def find_warm_start(project: Project, version: Version, settings: Mapping[str, A
         settings: Of the training from the start, seed included.
     """
     wanted = _fixed(settings)
-    for run in reversed(project.store.runs(kind="train")):
-        if run.state != "done" or run.version_id in (None, version.id) or _fixed(run.config) != wanted:
-            continue
-        if not (project.root / run.path / "detector.json").is_file():
-            continue
-        share = float(run.config.get("changed_share", 0.0)) + _changed_share(project, run, version)
-        if share <= MOST_CHANGED:
-            return WarmStart(run, share)
+    for run in _runs_before(project, version):
+        if _fixed(run.config) == wanted:
+            share = _share_since_the_start(project, run, version)
+            if share <= MOST_CHANGED:
+                return WarmStart(run, share)
     return None
+
+
+def why_cold(project: Project, version: Version, settings: Mapping[str, Any]) -> str:
+    """Why `find_warm_start` finds nothing, by the newest run that could have been the start."""
+    run = next(_runs_before(project, version), None)
+    if run is None:
+        return "there is no run before it"
+    wanted, known = _fixed(settings), _fixed(run.config)
+    unlike = [name for name in sorted(wanted | known) if wanted.get(name) != known.get(name)]
+    if unlike:
+        changes = ", ".join(f"{name} {known.get(name)} -> {wanted.get(name)}" for name in unlike)
+        return f"the run before had other settings ({changes})"
+    share = _share_since_the_start(project, run, version)
+    return f"{share:.0%} of the labels changed since the last training from the start, more than {MOST_CHANGED:.0%}"
+
+
+def _runs_before(project: Project, version: Version) -> Iterator[RunRecord]:
+    """Finished trainings on other versions, the newest first."""
+    for run in reversed(project.store.runs(kind="train")):
+        whole = (project.root / run.path / "detector.json").is_file()
+        if run.state == "done" and run.version_id not in (None, version.id) and whole:
+            yield run
+
+
+def _share_since_the_start(project: Project, run: RunRecord, version: Version) -> float:
+    return float(run.config.get("changed_share", 0.0)) + _changed_share(project, run, version)
 
 
 def warm_run_of(project: Project, version: Version, settings: Mapping[str, Any]) -> WarmStart | None:
@@ -75,7 +101,11 @@ def warm_run_of(project: Project, version: Version, settings: Mapping[str, Any])
 
 
 def _fixed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in _FREE}
+    from curate.detectors import TrainConfig
+
+    # A run of before a setting existed did what the setting's default does.
+    every = asdict(TrainConfig()) | dict(settings)
+    return {name: value for name, value in every.items() if name not in _FREE}
 
 
 def _changed_share(project: Project, run: RunRecord, version: Version) -> float:

@@ -8,10 +8,11 @@ import torch
 
 from curate.detectors import TrainConfig, TrainingSample
 from curate.detectors.decode import cells, decode_boxes
-from curate.detectors.frames import FrameCache, step_generator
+from curate.detectors.frames import FrameCache
 from curate.detectors.losses import DenseTargets, assign, dense_losses, mask_loss
 from curate.detectors.roi import apply_deltas, box_deltas, gather_evidence
 from curate.detectors.roi_training import sample_rois
+from curate.detectors.seeds import step_generator
 from curate.errors import ConfigError, ImageError, TrainingError
 from curate.geometry.rle import mask_to_rle
 

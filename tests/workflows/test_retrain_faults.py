@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -211,6 +212,40 @@ def test_a_small_fix_is_trained_from_the_run_before(project: Project) -> None:
     cold = train_version(project, version)
     assert "start" not in cold.config
     assert train_version(project, version, warm=True).id == cold.id
+
+
+class Told(Quiet):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def update(self, fraction: float, message: str) -> None:
+        self.messages.append(message)
+
+
+def test_runs_of_before_a_setting_existed_are_started_from_or_it_says_why_not(project: Project) -> None:
+    """Their records lack the keys; what they did is what the keys' defaults do."""
+    told = Told()
+    first = train_version(project, snapshot(project).id, warm=True, reporter=told)
+    assert any("there is no run before it" in message for message in told.messages)
+    younger = ("architecture", "weights", "weather", "compile", "balance")
+    old = {key: value for key, value in first.config.items() if key not in younger}
+    delete_labels(project, 1)
+    version = snapshot(project).id
+    project.store.put_run(replace(first, config=old))
+    told = Told()
+    cold = train_version(project, version, warm=True, reporter=told)
+    assert "start" not in cold.config
+    assert any("other settings (balance 0.0 -> 0.1)" in message for message in told.messages)
+    project.store.put_run(replace(first, config=old | {"balance": 0.1}))
+    delete_labels(project, 1)
+    project.store.put_run(replace(cold, state="failed"))
+    assert train_version(project, snapshot(project).id, warm=True).config["start"] == first.id
+    delete_labels(project, 12)
+    told = Told()
+    assert "start" not in train_version(project, snapshot(project).id, warm=True, reporter=told).config
+    assert any("of the labels changed" in message for message in told.messages)
 
 
 def test_after_many_fixes_training_begins_from_the_start(project: Project) -> None:
