@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from curate.cli import (
+    bench_blur_cmd,
     bench_faults_cmd,
     bench_label_errors_cmd,
     bench_map_cmd,
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     )
     bench.callback()(_root)
     bench.command(epilog=example("curate bench loop --seeds 5"))(loop)
+    bench_blur_cmd.register(bench)
     bench_ui_cmd.register(bench)
     bench_label_errors_cmd.register(bench)
     bench_map_cmd.register(bench)

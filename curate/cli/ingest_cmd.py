@@ -40,6 +40,20 @@ def ingest(
         emit_json(report)
         return
     console.print(f"{report.added} new frames, {report.known} known already", markup=False)
+    if report.blurred:
+        what = opened.config.privacy.blur.replace("_", " ")
+        console.print(
+            f"{report.blurred} pictures blurred before they were stored ({what}): {report.regions} places; "
+            "whom the detector does not see stays clear",
+            markup=False,
+        )
+    if report.clear:
+        console.print(
+            f"{report.clear} known frames are stored clear: they came in before privacy.blur was set "
+            "(`curate purge` erases them)",
+            markup=False,
+            style="yellow",
+        )
     for source, item, reason in report.rejected:
         where = ", ".join(part for part in (source, item) if part)
         console.print(f"put aside: {where}: {reason}", markup=False, style="yellow")

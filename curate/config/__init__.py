@@ -4,11 +4,13 @@ from curate.config.edit import with_policy_regions
 from curate.config.load import load_site, parse_site
 from curate.config.recipes import RECIPES, Recipe, recipe_for
 from curate.config.schema import (
+    Blur,
     EvaluationConfig,
     FramesConfig,
     LabelsConfig,
     ModelConfig,
     PolicyConfig,
+    PrivacyConfig,
     ScanConfig,
     SiteConfig,
     SliceConfig,
@@ -19,11 +21,13 @@ from curate.config.template import site_template
 
 __all__ = [
     "RECIPES",
+    "Blur",
     "EvaluationConfig",
     "FramesConfig",
     "LabelsConfig",
     "ModelConfig",
     "PolicyConfig",
+    "PrivacyConfig",
     "Recipe",
     "ScanConfig",
     "SiteConfig",

@@ -19,11 +19,13 @@ from pydantic import (
 from curate.config.recipes import LARGEST_INPUT
 
 __all__ = [
+    "Blur",
     "EvaluationConfig",
     "FramesConfig",
     "LabelsConfig",
     "ModelConfig",
     "PolicyConfig",
+    "PrivacyConfig",
     "ScanConfig",
     "SiteConfig",
     "SliceConfig",
@@ -73,6 +75,7 @@ def _switch(value: object) -> object:
 
 Name = Annotated[str, AfterValidator(_check_name)]
 Url = Annotated[str, AfterValidator(_check_url)]
+Blur = Literal["none", "heads_and_plates", "people_and_vehicles"]
 Region = Annotated[list[tuple[float, float]], AfterValidator(_check_region)]
 """Polygon in pixels: [[x, y], ...], at least three points."""
 
@@ -90,6 +93,12 @@ class FramesConfig(_Strict):
     every_n: int | None = Field(default=None, ge=1, le=1_000_000)
     jpeg_quality: int = Field(default=95, ge=50, le=100)
     max_pixels: int = Field(default=64_000_000, ge=1_000, le=178_000_000)
+
+
+class PrivacyConfig(_Strict):
+    """What is made unrecognisable in each picture before it is stored. Not a promise: a detector misses some."""
+
+    blur: Blur = "none"
 
 
 class LabelsConfig(_Strict):
@@ -208,6 +217,7 @@ class SiteConfig(_Strict):
     camera: Name = "camera-1"
     database: str | None = None
     frames: FramesConfig = FramesConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     labels: LabelsConfig = LabelsConfig()
     policy: PolicyConfig = PolicyConfig()
     slices: list[SliceConfig] = Field(default_factory=list, max_length=100)

@@ -29,6 +29,10 @@ classes: [{quoted}]
 #   url: null               # where pictures lie; null: .crossguard/frames; or s3://bucket/prefix (any fsspec URL)
 #   cache_mb: 2000          # copies of remote pictures on this machine, at most
 
+# privacy:                  # done at ingest, before anything is stored; says nothing about what is stored already
+#   blur: none              # none | heads_and_plates | people_and_vehicles. Where the bundled detector sees people and
+#                           # vehicles; whom it misses stays clear, and it knows no faces. See docs/security.md
+
 # labels:
 #   working: cheap          # the label source that is curated and trained on
 #   prelabel_score: 0.3    # `curate prelabel` keeps the generic detector's boxes above this score

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from curate.errors import ImageError
 from curate.formats._items import JPEG_QUALITY, MAX_IMAGE_BYTES, MAX_PIXELS
 from curate.types import ImageArray
 
-__all__ = ["StillImage", "decode_image", "encode_jpeg", "read_regular_file", "read_still"]
+__all__ = ["StillImage", "decode_image", "encode_jpeg", "encode_like", "read_regular_file", "read_still"]
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _PILLOW_PIXELS = 178_956_970
@@ -146,6 +146,34 @@ def encode_jpeg(
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality, subsampling=0 if full_colour else 2)
+    return buffer.getvalue()
+
+
+def encode_like(original: bytes, image: ImageArray, *, name: str = "image") -> bytes:
+    """A changed picture in the format of the original, without anything but pixels: no EXIF, no thumbnail.
+
+    A PNG keeps every pixel. A JPEG is written with the original's own quantization and sampling, by which blocks
+    of pixels that did not change come out as they were, but for rounding.
+
+    Args:
+        original: JPEG or PNG bytes, such as `MediaItem.data`.
+        image: (H, W, 3) uint8 RGB, of the same size.
+        name: What errors call it.
+
+    Raises:
+        ImageError: The original is broken.
+    """
+    buffer = io.BytesIO()
+    with _opened(original, name, max(1, image.shape[0] * image.shape[1])) as before:
+        picture = Image.fromarray(image)
+        picture = picture.convert("L") if before.mode == "L" else picture
+        if isinstance(before, JpegImagePlugin.JpegImageFile):
+            sampling = JpegImagePlugin.get_sampling(before)
+            picture.save(
+                buffer, "JPEG", qtables=before.quantization, subsampling=sampling if sampling >= 0 else 0
+            )
+        else:
+            picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 

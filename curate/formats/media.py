@@ -3,7 +3,7 @@
 from curate.formats._folder import natural_key, read_images
 from curate.formats._items import IMAGE_SUFFIXES, JPEG_QUALITY, MAX_PIXELS, MediaItem, Rejected
 from curate.formats._video import read_video
-from curate.formats.images import decode_image, encode_jpeg
+from curate.formats.images import decode_image, encode_jpeg, encode_like
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -13,6 +13,7 @@ __all__ = [
     "Rejected",
     "decode_image",
     "encode_jpeg",
+    "encode_like",
     "natural_key",
     "read_images",
     "read_video",

@@ -113,7 +113,7 @@ class AuditStore(StoreBase):
             return [_entry(row) for row in connection.execute(query)]
 
     def tombstones(self, kind: str) -> set[str]:
-        """Ids of what was purged: of kind "frame" or "label"."""
+        """Ids of what was purged: of kind "frame" or "label"; of kind "clear", digests of pictures before blurring."""
         table = schema.tombstones
         with self._read() as connection:
             return set(connection.execute(sa.select(table.c.id).where(table.c.kind == kind)).scalars())

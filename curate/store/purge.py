@@ -30,6 +30,7 @@ _HOLDING = (
     "annotations",
     "annotation_revisions",
     "frame_aliases",
+    "frame_origins",
     "frames",
     "artifacts",
 )
@@ -56,7 +57,8 @@ class PurgeStore(StoreBase):
     ) -> Erased:
         """Erase frames, their labels with all revisions, their issues, and what decisions say about them.
 
-        Tombstones with the ids alone stay, so that versions and gold sets that held them can still be read. A
+        Tombstones with the ids alone stay, so that versions and gold sets that held them can still be read; of a
+        blurred frame also one with the digest of the clear picture, so that neither comes back. A
         decision stays as who, what kind and when. One transaction; call `vacuum` afterwards.
 
         Args:
@@ -71,6 +73,8 @@ class PurgeStore(StoreBase):
             frames = _ids(connection, schema.frames.c.id, schema.frames.c.id, wanted)
             labels = _ids(connection, schema.heads.c.id, schema.heads.c.frame_id, frames)
             issues = _ids(connection, schema.issues.c.id, schema.issues.c.frame_id, frames)
+            origins = schema.frame_origins.c
+            clear = _ids(connection, origins.clear_sha256, origins.frame_id, frames)
             decisions = _scrub(connection, set(frames), set(labels), set(issues))
             for table, column, keys in (
                 (schema.leases, schema.leases.c.issue_id, issues),
@@ -79,6 +83,7 @@ class PurgeStore(StoreBase):
                 (schema.heads, schema.heads.c.id, labels),
                 (schema.annotation_revisions, schema.annotation_revisions.c.annotation_id, labels),
                 (schema.frame_aliases, schema.frame_aliases.c.frame_id, frames),
+                (schema.frame_origins, origins.clear_sha256, clear),
                 (schema.artifacts, schema.artifacts.c.key, frames),
                 (schema.frames, schema.frames.c.id, frames),
             ):
@@ -86,6 +91,7 @@ class PurgeStore(StoreBase):
                     connection.execute(sa.delete(table).where(column.in_(chunk)))
             held = versions or {}
             self._bury(connection, "frame", {key: held.get(key, ()) for key in frames}, reason)
+            self._bury(connection, "clear", dict.fromkeys(clear, ()), reason)
             self._bury(connection, "label", dict.fromkeys(labels, ()), reason)
             recount_issues(connection)
             recount_sources(connection)

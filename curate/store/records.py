@@ -15,6 +15,7 @@ __all__ = [
     "DecisionRecord",
     "EvaluationRecord",
     "FrameEffect",
+    "FrameOrigin",
     "GoldSet",
     "GoldState",
     "IssueCount",
@@ -46,6 +47,21 @@ class SiteSettings:
 
     classes: tuple[str, ...] | None = None
     working_source: str = "cheap"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameOrigin:
+    """That a frame's picture was blurred before it was stored.
+
+    Attributes:
+        clear_sha256: SHA-256 (hex) of the clear picture, which is not kept.
+        frame_id: The frame that holds the blurred one.
+        blur: How: setting, model, score, and how many regions there were.
+    """
+
+    clear_sha256: str
+    frame_id: str
+    blur: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,16 @@ frame_aliases = sa.Table(
     _key("frame_id", sa.ForeignKey("frames.id")),
 )
 
+# Pictures that were blurred before they were stored: the digest of the clear one, by which it is known again.
+frame_origins = sa.Table(
+    "frame_origins",
+    metadata,
+    _key("clear_sha256", primary_key=True),
+    _key("frame_id", sa.ForeignKey("frames.id")),
+    _json("blur"),
+    sa.Index("ix_frame_origins_frame", "frame_id"),
+)
+
 quarantine = sa.Table(
     "quarantine",
     metadata,
@@ -361,7 +371,8 @@ audit = sa.Table(
     sa.Index("ix_audit_item", "item", "sequence"),
 )
 
-# What was erased for good: kind "frame" or "label". The versions that held it keep its id.
+# What was erased for good: kind "frame" or "label", or "clear" for what a blurred frame was made from. The versions
+# that held it keep its id.
 tombstones = sa.Table(
     "tombstones",
     metadata,

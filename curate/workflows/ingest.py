@@ -6,15 +6,19 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curate.annotations import Frame
 from curate.errors import DataError, NotFoundError
 from curate.formats.media import IMAGE_SUFFIXES, MediaItem, Rejected, read_images, read_video
-from curate.store import Role
+from curate.store import FrameOrigin, Role
 from curate.workflows.progress import Cancelled, Quiet, Reporter
 from curate.workflows.project import Project
+
+if TYPE_CHECKING:
+    from curate.workflows.blur import Blurrer
 
 __all__ = ["IngestReport", "ingest"]
 
@@ -29,11 +33,17 @@ class IngestReport:
         added: New frames.
         known: Frames that were there already.
         rejected: (source, item, reason) of what could not be read.
+        blurred: Pictures that went through the blurring before they were stored (`privacy.blur`).
+        regions: Regions that were blurred in them.
+        clear: Known frames that are stored clear although `privacy.blur` is set: they came in before it was.
     """
 
     added: int
     known: int
     rejected: tuple[tuple[str, str, str], ...]
+    blurred: int = 0
+    regions: int = 0
+    clear: int = 0
 
 
 def ingest(
@@ -45,7 +55,8 @@ def ingest(
 ) -> IngestReport:
     """Read videos, images, folders and globs into the project.
 
-    Frames are saved in batches: after a crash the same command goes on where it stopped.
+    Frames are saved in batches: after a crash the same command goes on where it stopped. With `privacy.blur`, what
+    is written was blurred before; the clear picture never touches the disk.
 
     Args:
         project: Where to.
@@ -66,11 +77,11 @@ def ingest(
     rejected: list[tuple[str, str, str]] = []
     batch: list[Frame] = []
     good: set[str] = set()
-    purged = project.store.tombstones("frame")
+    intake = _Intake(project, camera or project.config.camera)
 
     def flush() -> None:
         nonlocal added, known
-        new = project.store.add_frames(batch)
+        new = project.store.add_frames(batch, intake.take_origins())
         added, known = added + new, known + len(batch) - new
         batch.clear()
 
@@ -83,10 +94,11 @@ def ingest(
                 project.store.quarantine(item.source, item.item, item.reason)
                 rejected.append((item.source, item.item, item.reason))
                 continue
-            if hashlib.sha256(item.data).hexdigest()[:32] in purged:
+            frame = intake.take(item)
+            if frame is None:
                 rejected.append((item.source, item.name, "it was purged and stays so"))
                 continue
-            batch.append(_store(project, item, camera or project.config.camera))
+            batch.append(frame)
             if len(batch) >= _BATCH:
                 flush()
             good.add(item.source)
@@ -101,7 +113,65 @@ def ingest(
         where, part, reason = rejected[0] if rejected else (str(sources[0]), "", "it holds no frame")
         raise DataError(f"no frame could be read: {reason}", file=where, item=part or None)
     reporter.update(1.0, f"{added} new frames, {known} known, {len(rejected)} rejected")
-    return IngestReport(added, known, tuple(rejected))
+    return IngestReport(added, known, tuple(rejected), intake.blurred, intake.regions, intake.clear)
+
+
+class _Intake:
+    """Takes pictures in one by one: refuses purged ones, knows those that are there, blurs, writes the files.
+
+    A blurred frame is known again by the digest of its clear picture, whatever `privacy.blur` says by then.
+    """
+
+    def __init__(self, project: Project, camera: str) -> None:
+        self._project = project
+        self._camera = camera
+        self._purged = project.store.tombstones("frame") | project.store.tombstones("clear")
+        self._blurrer = _blurrer(project)
+        self._origins: list[FrameOrigin] = []
+        self.blurred = self.regions = self.clear = 0
+
+    def take(self, item: MediaItem) -> Frame | None:
+        """The frame of a picture, its file written; None for one that was purged."""
+        digest = hashlib.sha256(item.data).hexdigest()
+        if not self._purged.isdisjoint((digest, digest[:32])):
+            return None
+        known = self._known(digest)
+        if known is not None:
+            _, name = _free_name(self._project, item, known.id)
+            return replace(known, name=name)
+        if self._blurrer is None:
+            return _store(self._project, item, self._camera)
+        item, regions = self._blurrer.blur(item)
+        frame = _store(self._project, item, self._camera)
+        self._origins.append(FrameOrigin(digest, frame.id, {**self._blurrer.way, "regions": regions}))
+        self.blurred, self.regions = self.blurred + 1, self.regions + regions
+        return frame
+
+    def take_origins(self) -> list[FrameOrigin]:
+        """What was blurred since the last call."""
+        taken, self._origins = self._origins, []
+        return taken
+
+    def _known(self, digest: str) -> Frame | None:
+        """The frame that was made from this clear picture; when pictures are to be blurred, also the one that is it."""
+        store = self._project.store
+        for origin in store.frame_origins([digest]):
+            return store.frame(origin.frame_id)
+        if self._blurrer is not None:
+            for frame in store.frames(ids=[digest[:32]]):
+                self.clear += 1
+                return frame
+        return None
+
+
+def _blurrer(project: Project) -> Blurrer | None:
+    config = project.config
+    if config.privacy.blur == "none":
+        return None
+    # Imported here: who does not blur need not wait for torch.
+    from curate.workflows.blur import Blurrer
+
+    return Blurrer(config.privacy.blur, config.train.device, config.frames.max_pixels)
 
 
 def _batches(sources: Sequence[str | Path]) -> list[list[Path]]:

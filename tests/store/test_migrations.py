@@ -187,6 +187,13 @@ ADDED = {
         },
     },
     "0004": {},
+    "0005": {
+        "frame_origins": {
+            "clear_sha256": "ef" * 32,
+            "frame_id": FRAME,
+            "blur": '{"setting":"heads_and_plates"}',
+        }
+    },
 }
 """One row for every table that a revision brought; the revisions in their order."""
 
