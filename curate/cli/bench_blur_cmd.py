@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from curate.cli.common import ProjectOption, console, emit_json, example, open_project, progress_bar
+from curate.config import Blur
 from curate.errors import ConfigError
 
 __all__ = ["register"]
+
+_SETTINGS: tuple[Blur, ...] = ("heads_and_plates", "people_and_vehicles")
 
 
 def register(bench: typer.Typer) -> None:
@@ -30,15 +33,14 @@ def blur(
     ] = None,
 ) -> None:
     """Which share of labelled heads and plates `privacy.blur` covers, on this project's clear pictures."""
-    if setting != "heads_and_plates" and setting != "people_and_vehicles":
-        raise ConfigError(
-            f"expected heads_and_plates or people_and_vehicles, got {setting!r}", item="--setting"
-        )
+    settings: dict[str, Blur] = {name: name for name in _SETTINGS}
+    if setting not in settings:
+        raise ConfigError(f"expected {' or '.join(settings)}, got {setting!r}", item="--setting")
     from curate.bench.blur import bench_blur
 
     opened = open_project(project)
     with progress_bar() as reporter:
-        result = bench_blur(opened, source=source, setting=setting, reporter=reporter)
+        result = bench_blur(opened, source=source, setting=settings[setting], reporter=reporter)
     console.print(result.markdown, markup=False, soft_wrap=True)
     if json_file is not None:
         from curate.workflows.files import write_json
