@@ -22,7 +22,7 @@ _KEYS = ("queue-clip", "queue-slice", "queue-probability")
 def queue_filter(project: Project) -> QueueFilter:
     """Draw the filters; what is chosen."""
     _seed(project)
-    columns = st.columns([1.25, 1.8, 1.6, 0.95], vertical_alignment="bottom")
+    columns = st.columns([1.6, 1.7, 1.4, 0.95], vertical_alignment="bottom")
     with columns[0]:
         state = st.segmented_control(
             "State",
