@@ -245,9 +245,11 @@ class LabelStore(StoreBase):
             rows = connection.execute(sa.select(table).order_by(table.c.source))
             return [SourceCount(*row) for row in rows]
 
-    def labelled_frame_ids(self, source: str) -> set[str]:
-        """Ids of the frames that have a current label of this source."""
+    def labelled_frame_ids(self, source: str, label: str | None = None) -> set[str]:
+        """Ids of the frames that have a current label of this source, and of this class if one is named."""
         query = sa.select(_heads.c.frame_id).where(_heads.c.source == source, ~_heads.c.deleted).distinct()
+        if label is not None:
+            query = query.where(_heads.c.label == label)
         with self._read() as connection:
             return set(connection.execute(query).scalars())
 

@@ -63,10 +63,14 @@ def test_filters_and_what_an_empty_queue_says(sample) -> None:
     nothing = data_of(sample, QueueFilter(types=(IssueType.DUPLICATE,)))
     assert nothing["items"] == []
     assert "filter" in nothing["empty"]["text"]
+    assert nothing["empty"]["ways"] == [("All 10 open issues", "queue")]
     for issue in sample.project.store.issues(limit=100).issues:
         if sample.project.store.issue(issue.id).state is IssueState.OPEN:
-            decide(sample.project.store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "ann", issue.id))
-    assert data_of(sample)["empty"]["command"] == "curate retrain"
+            kind = DecisionKind.SKIP if issue.id == sample.issues[0].id else DecisionKind.KEEP
+            decide(sample.project.store, Decision(uuid.uuid4().hex, kind, "ann", issue.id))
+    done = data_of(sample)["empty"]
+    assert done["command"] == "curate retrain"
+    assert [address for _, address in done["ways"]] == ["train", "queue?state=skipped", "frames"]
 
 
 def test_every_kind_has_its_words(sample) -> None:
@@ -101,13 +105,13 @@ def test_recent_decisions_in_words(sample) -> None:
 
 def test_frames_by_filter_and_their_neighbours(sample) -> None:
     project = sample.project
-    everything, counts = matching_frames(project, FrameFilter(source="cheap"))
+    everything = matching_frames(project, FrameFilter(source="cheap"))
     assert len(everything) == 24
-    assert counts[everything[8].id] == 3
-    bicycles, _ = matching_frames(project, FrameFilter(source="cheap", label="bicycle"))
+    bicycles = matching_frames(project, FrameFilter(source="cheap", label="bicycle"))
     assert [frame.name for frame in bicycles] == [everything[8].name]
-    assert len(matching_frames(project, FrameFilter(source="gold", kind="gold"))[0]) == 6
-    assert matching_frames(project, FrameFilter(source="cheap", kind="empty"))[0] == []
+    assert matching_frames(project, FrameFilter(source="cheap", kind="labelled")) == everything
+    assert len(matching_frames(project, FrameFilter(source="gold", kind="gold"))) == 6
+    assert matching_frames(project, FrameFilter(source="cheap", kind="empty")) == []
     card = frame_cards(project, everything[8:9], "cheap")[0]
     assert len(card.pictures[0].shapes) == 3
     data = frames_data(

@@ -45,7 +45,7 @@ export class Edits {
       return;
     }
     if (label.id === bench.issue?.annotation_id
-      && bench.verdict("edit", "edited by hand", shape, { group: false })) return;
+      && bench.decisions.give("edit", "edited by hand", shape, { group: false })) return;
     bench.push({ kind: "edit", annotation_id: label.id, ...shape }, `${label.label} changed`);
   }
 
@@ -62,7 +62,7 @@ export class Edits {
       ...(this.ignoreNext ? { flags: { ignore: true } } : {}) };
     this.ignoreNext = false;
     bench.selection = fields.annotation_id;
-    if (issue?.type === "missing" && bench.verdict("add", "drawn by hand", fields, { group: false })) return;
+    if (issue?.type === "missing" && bench.decisions.give("add", "drawn by hand", fields, { group: false })) return;
     bench.push(fields, `${name} added`);
   }
 
@@ -232,7 +232,7 @@ export class Edits {
     if (bench.tools.takeBack() || this.removeActivePoint()) return;
     const label = this.chosen();
     if (!label) return;
-    if (label.id === bench.issue?.annotation_id && bench.verdict("delete_label", "label deleted")) {
+    if (label.id === bench.issue?.annotation_id && bench.decisions.give("delete_label", "label deleted")) {
       bench.advance();
       return;
     }
@@ -252,7 +252,7 @@ export class Edits {
       return;
     }
     if (selected.label === name) return;
-    if (selected.id === bench.issue?.annotation_id && bench.verdict("relabel", `now ${name}`,
+    if (selected.id === bench.issue?.annotation_id && bench.decisions.give("relabel", `now ${name}`,
       { label: name })) bench.advance();
     else bench.push({ kind: "relabel", annotation_id: selected.id, label: name }, `now ${name}`);
   }

@@ -26,6 +26,7 @@ export class Handles {
   draw(label, scale, active) {
     this.root.replaceChildren();
     this.nodes = null;
+    this.root.toggleAttribute("data-active", Boolean(active));
     if (!label) return;
     const marked = (on) => (on ? " active" : "");
     const edges = ["n", "e", "s", "w"].map((side) => s("line", { class: `edge${marked(active?.side === side)}`,

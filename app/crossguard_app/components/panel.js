@@ -26,7 +26,7 @@ export class Panel {
   }
 
   toggleGroup() {
-    this.bench.grouped = !this.bench.grouped;
+    this.bench.decisions.grouped = !this.bench.decisions.grouped;
     this.draw();
   }
 
@@ -35,6 +35,7 @@ export class Panel {
     const { item, frame, issue } = bench;
     const focus = this.root.getRootNode().activeElement?.dataset?.action;
     this.root.replaceChildren();
+    bench.root.toggleAttribute("data-finished", !item && !bench.session.pending.length);
     if (!item) this.root.append(this.empty());
     else if (!frame) this.root.append(h("p", { class: "quiet" }, "Loading the frame …"));
     else if (bench.conflicts.shown) this.root.append(bench.conflictView.card(), ...this.tools(frame).slice(1));
@@ -53,12 +54,14 @@ export class Panel {
 
   empty() {
     if (this.bench.session.pending.length) return h("p", { class: "quiet" }, "Fetching the next ones …");
-    const { title, text, command } = this.bench.data.empty;
-    return h("div", { class: "empty" }, h("h3", {}, title), h("p", {}, text), command && h("code", {}, command));
+    const { title, text, command, ways } = this.bench.data.empty;
+    return h("div", { class: "empty" }, h("h3", {}, title), h("p", {}, text), command && h("code", {}, command),
+      h("div", { class: "ways" }, ways.map(([words, href], index) =>
+        h("a", { class: index ? "button" : "button primary", href }, words))));
   }
 
   issueCard(issue) {
-    const decided = this.bench.decision(issue.id);
+    const decided = this.bench.decisions.on(issue.id);
     return h("section", { class: "card", "data-issue": issue.id },
       h("header", {},
         h("span", { class: "type", "data-type": issue.type }, issue.title),
@@ -73,7 +76,7 @@ export class Panel {
         h("dl", {}, issue.numbers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
       decided && h("p", { class: "decided" }, `Decided: ${decided}. `,
         button("Undo", { kind: "link", name: "undo-verdict",
-          onclick: (event) => { this.bench.undoVerdict(); this.bench.toolbar.back(event); } })));
+          onclick: (event) => { this.bench.rewind.undoVerdict(); this.bench.toolbar.back(event); } })));
   }
 
   chip(name) {
@@ -92,13 +95,13 @@ export class Panel {
 
   verdicts(issue) {
     const { bench } = this;
-    const decided = Boolean(bench.decision(issue.id));
+    const decided = Boolean(bench.decisions.on(issue.id));
     const many = issue.group_id && issue.group_size > 1;
-    const all = many && bench.grouped ? ` · all ${issue.group_size}` : "";
+    const all = many && bench.decisions.grouped ? ` · all ${issue.group_size}` : "";
     const none = issue.proposal.kind === "none";
     return h("section", { class: "verdicts" },
       many && h("label", { class: "group-toggle" },
-        h("input", { type: "checkbox", checked: bench.grouped, onchange: () => this.toggleGroup() }),
+        h("input", { type: "checkbox", checked: bench.decisions.grouped, onchange: () => this.toggleGroup() }),
         h("span", {}, `One answer for ${issue.group_size} labels at this place`), h("kbd", {}, this.bench.bindings.hint("group"))),
       h("div", { class: "answers" },
         this.action(`${issue.answers.apply}${none ? "" : all}`, "apply", "primary", decided || none),

@@ -31,7 +31,7 @@ export class QueueBar {
     const parts = [[round(decided), "decided"], [round(open), "open"]];
     if (progress.skipped) parts.push([round(progress.skipped), "skipped"]);
     const { items, low, high } = progress.next;
-    const near = items > 1 ? `; the next ${items} hold ${round(low)} to ${round(high)}` : "";
+    const near = items > 1 ? `, ${round(low)} to ${round(high)} in the next ${items}` : "";
     parts.push([`about ${round(progress.expected)}`, `errors left${near}`]);
     if (progress.precision !== null) parts.push([`${round(100 * progress.precision)} %`, "were errors"]);
     if (progress.per_minute) parts.push([round(progress.per_minute), "a minute"]);

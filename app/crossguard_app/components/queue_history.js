@@ -60,7 +60,7 @@ export class QueueHistory {
   undo(row) {
     const { session } = this.bench;
     if (session.done.at(-1)?.last === row.id) {
-      this.bench.undo();
+      this.bench.rewind.undo();
       return;
     }
     // Decided longer ago or by somebody else: the server takes it back unless something was built on it.

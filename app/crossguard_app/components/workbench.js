@@ -5,6 +5,7 @@ import { Canvas } from "./canvas.js";
 import { commands } from "./commands.js";
 import { Conflicts } from "./conflicts.js";
 import { ConflictView } from "./conflict_view.js";
+import { Decisions } from "./decisions.js";
 import { h } from "./dom.js";
 import { Edits } from "./edits.js";
 import { Help } from "./help.js";
@@ -18,6 +19,7 @@ import { Panel } from "./panel.js";
 import { QueueParts } from "./queue_parts.js";
 import { Rail } from "./rail.js";
 import { Renderer } from "./render.js";
+import { Rewind } from "./rewind.js";
 import { Session } from "./session.js";
 import { Sync } from "./sync.js";
 import { Toolbar } from "./toolbar.js";
@@ -31,7 +33,6 @@ export class Workbench {
     this.selection = null;
     this.handle = null; // of the selected label, for the keyboard: {side} or {ring, index}
     this.hidden = false;
-    this.grouped = true;
     this.bindings = new Bindings(data.reviewer);
     this.session = new Session(data.project, data.reviewer, () => this.changed());
     this.items = new Items();
@@ -39,6 +40,8 @@ export class Workbench {
     this.renderer = new Renderer(this.canvas);
     this.assist = new Assist(this, (state, text) => this.canvas.say(state, text));
     this.edits = new Edits(this);
+    this.decisions = new Decisions(this);
+    this.rewind = new Rewind(this);
     this.layers = new Layers(this);
     this.light = new Light(this);
     this.tools = new Tools(this.canvas, this.renderer, this.toolHost());
@@ -188,7 +191,7 @@ export class Workbench {
     this.conflictView.draw();
     if (!frame || this.canvas.shown !== frame.url) return;
     const versions = this.conflictView.versions();
-    const open = issue && !versions && !this.decision(issue.id);
+    const open = issue && !versions && !this.decisions.on(issue.id);
     const proposal = open && issue.proposal?.bbox_xyxy ? issue.proposal : null;
     this.renderer.draw({
       frame, proposal, versions, scale: this.canvas.scale, hidden: this.hidden,
@@ -203,14 +206,6 @@ export class Workbench {
 
   color(name) {
     return this.data.classes.find((entry) => entry.name === name)?.color ?? "#9aa4b2";
-  }
-
-  // The verdict on an issue that stands: of this page, or of the server.
-  decision(issueId) {
-    const own = this.session.done.findLast(({ operation }) => operation.closes === issueId);
-    if (own) return own.operation.text;
-    const item = this.items.find((entry) => entry.issue?.id === issueId);
-    return item?.issue.state === "decided" || item?.issue.state === "obsolete" ? item.issue.verdict : null;
   }
 
   select(id) {
@@ -238,7 +233,7 @@ export class Workbench {
     this.open();
   }
 
-  // ---- decisions --------------------------------------------------------------------------------------------
+  // ---- changes --------------------------------------------------------------------------------------------
 
   push(operation, text) {
     return this.pushAll([operation], text)[0];
@@ -248,56 +243,6 @@ export class Workbench {
     const shared = { frame_id: this.frame.id, source: this.data.source, item: this.item.key, text };
     return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text,
       shared.frame_id);
-  }
-
-  // A verdict on the open issue; with its group when that is switched on.
-  verdict(kind, text, fields = {}, { group = true } = {}) {
-    const { issue } = this;
-    if (!issue || this.decision(issue.id) || this.conflicts.holds(issue.annotation_id)) return false;
-    const together = group && this.grouped && issue.group_id && issue.group_size > 1;
-    this.push({ kind, issue_id: issue.id, closes: issue.id, target: issue.annotation_id,
-      ...(together ? { group: true, group_id: issue.group_id } : {}), ...fields }, text);
-    this.toolbar.say(`${text[0].toUpperCase()}${text.slice(1)}${together ? `, all ${issue.group_size}` : ""}. `
-      + `${this.bindings.hint("undo")} takes it back${["edit", "add"].includes(kind)
-        ? `, ${this.bindings.hint("submit")} goes on` : ""}.`);
-    return true;
-  }
-
-  apply() {
-    const { issue } = this;
-    if (!issue || this.decision(issue.id)) return;
-    if (issue.proposal.kind === "none") {
-      this.toolbar.say("There is no proposal here: keep, edit or delete.");
-      return;
-    }
-    if (this.verdict("apply", "proposal applied", { proposal: issue.proposal })) this.advance();
-  }
-
-  keep() {
-    if (this.verdict("keep", "kept as it is")) this.advance();
-    else if (this.data.mode !== "queue") {
-      if (this.frame && !this.frame.seen) this.push({ kind: "seen" }, `${this.frame.name} looked at`);
-      this.step(1);
-    }
-  }
-
-  skip() {
-    if (this.verdict("skip", "skipped")) this.advance();
-  }
-
-  // What was drawn or dragged is stored already; this only goes on, or says that nothing was changed.
-  submit() {
-    if (this.tools.tool !== "select" && this.tools.finish()) return;
-    if (this.data.mode !== "queue") this.step(1);
-    else if (!this.issue || this.decision(this.issue.id)) this.advance();
-    else this.toolbar.say("Nothing was changed yet: drag or draw, or keep with Space.");
-  }
-
-  exclude() {
-    const { issue, frame } = this;
-    if (!frame || frame.excluded) return;
-    if (this.verdict("exclude_frame", "frame excluded", {}, { group: false })) this.advance();
-    else this.push({ kind: "exclude_frame" }, issue ? "frame excluded" : `${frame.name} excluded`);
   }
 
   toolHost() {
@@ -323,47 +268,6 @@ export class Workbench {
       split: (from, to) => edits.split(from, to),
       merge: (into, other) => edits.merge(into, other),
     };
-  }
-
-  undo() {
-    const step = this.session.undo();
-    if (step) {
-      this.revisit(step);
-      this.toolbar.say(`Undone: ${step.text}`);
-    } else if (this.data.undoable) {
-      this.session.undoEarlier();
-      this.toolbar.say(`Undone: ${this.data.undoable}`);
-    } else this.toolbar.say("There is nothing to undo.");
-  }
-
-  // The verdict on the issue that is shown, whoever decided it and when.
-  undoVerdict() {
-    const { issue } = this;
-    const newest = this.session.done.at(-1)?.operation;
-    const own = this.session.done.some(({ operation }) => operation.closes === issue.id);
-    if (newest?.closes === issue.id) this.undo();
-    else if (own) this.toolbar.say("Undo your later decisions first (Ctrl+Z).");
-    else if (issue.decision_id) this.session.undoEarlier(issue.decision_id);
-  }
-
-  redo() {
-    const step = this.session.redo();
-    this.toolbar.say(step ? `Done again: ${step.text}` : "There is nothing to redo.");
-    if (!step) return;
-    if (step.operation.closes) this.advance();
-    else this.revisit(step);
-  }
-
-  // Back to where something was done, with its label selected.
-  revisit({ home, operation: { closes, annotation_id, target } }) {
-    const before = this.item;
-    if (closes) this.items.goTo((item) => item.issue?.id === closes);
-    else if (home !== this.frame?.id) this.items.goTo((item) => item.frame_id === home);
-    if (this.item !== before || this.shownFrame !== this.frame?.id || this.tools.tool !== "select") this.open();
-    const label = annotation_id ?? target;
-    if (this.label(label)) this.selection = label;
-    this.handle = null;
-    this.refresh();
   }
 
   cycle(direction) {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,30 +39,29 @@ class FrameFilter:
     source: str = ""
 
 
-def matching_frames(project: Project, wanted: FrameFilter) -> tuple[list[Frame], Counter[str]]:
-    """The frames in their order, and the number of labels of each frame id."""
+def matching_frames(project: Project, wanted: FrameFilter) -> list[Frame]:
+    """The frames in their order. Labels are looked at only where the filter asks for them: this runs at every edit."""
     store = project.store
     frames = store.frames(clip=wanted.clip)
-    heads = store.annotations(source=wanted.source, label=wanted.label) if wanted.label else None
-    if heads is None:
-        counts = Counter(a.frame_id for a in store.annotations(source=wanted.source))
-    else:
-        counts = Counter(annotation.frame_id for annotation in heads)
-        frames = [frame for frame in frames if counts[frame.id]]
+    labelled: set[str] = set()
+    if wanted.label or wanted.kind in ("labelled", "empty"):
+        labelled = store.labelled_frame_ids(wanted.source, wanted.label)
+    if wanted.label:
+        frames = [frame for frame in frames if frame.id in labelled]
     if wanted.text:
         part = wanted.text.casefold()
         frames = [frame for frame in frames if part in frame.name.casefold()]
     if wanted.kind == "labelled":
-        frames = [frame for frame in frames if counts[frame.id]]
+        frames = [frame for frame in frames if frame.id in labelled]
     elif wanted.kind == "empty":
-        frames = [frame for frame in frames if not counts[frame.id]]
+        frames = [frame for frame in frames if frame.id not in labelled]
     elif wanted.kind == "gold":
         golds = store.gold_sets()
         held = set(golds[-1].manifest.get("frames", ())) if golds else set()
         frames = [frame for frame in frames if frame.id in held]
     elif wanted.kind == "excluded":
         frames = [frame for frame in frames if frame.excluded]
-    return frames, counts
+    return frames
 
 
 def frame_cards(project: Project, frames: list[Frame], source: str) -> list[Card]:
@@ -172,5 +170,6 @@ def _data(
             "title": "Nothing to show",
             "text": "Go back to the list and choose another frame.",
             "command": "",
+            "ways": [("All frames", "frames")],
         },
     }

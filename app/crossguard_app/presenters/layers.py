@@ -36,4 +36,4 @@ def layer_choices(project: Project, source: str) -> list[dict[str, str]]:
 
 def _run_name(run: RunRecord) -> str:
     made = datetime.fromtimestamp(run.created_at, UTC).strftime("%Y-%m-%d %H:%M")
-    return f"Run of {made} ({run.id[:8]})"
+    return f"Run {run.id[:8]}, {made}"

@@ -165,23 +165,37 @@ def _verdict(store: Store, issue: Issue) -> tuple[str | None, str | None]:
     return f"{VERDICTS[decision.kind]} by {decision.reviewer}", decision_id
 
 
-def _empty(store: Store) -> dict[str, str]:
+def _empty(store: Store) -> dict[str, Any]:
+    """What stands where nothing is to be decided: why, a command, and ways on as [words, address]."""
     counts = store.issue_counts()
+    many = {
+        state: sum(count.count for count in counts if count.state is state)
+        for state in (IssueState.OPEN, IssueState.SKIPPED)
+    }
     if not counts:
         return {
             "title": "No scan yet",
-            "text": "A scan looks for labels that are probably wrong and ranks them here. Start it on the Train "
-            "and compare page, or from a terminal:",
+            "text": "A scan looks for labels that are probably wrong and ranks them here. Start it on the next page, "
+            "or from a terminal:",
             "command": "curate scan",
+            "ways": [("Start a scan", "train")],
         }
-    if any(count.state is IssueState.OPEN and count.count for count in counts):
+    if many[IssueState.OPEN]:
         return {
             "title": "Nothing here with these filters",
-            "text": "Other issues are open: take a filter out above.",
+            "text": "Other issues are open: take a filter out above, or all of them.",
             "command": "",
+            "ways": [(f"All {many[IssueState.OPEN]:,} open issues", "queue")],
         }
+    skipped = many[IssueState.SKIPPED]
     return {
         "title": "The queue is empty",
-        "text": "Every issue has a verdict. Train on the corrected labels and see what they brought:",
+        "text": "Every issue has a verdict. Train on the corrected labels and see what they brought; a scan looks at "
+        "them once more. From a terminal:",
         "command": "curate retrain",
+        "ways": [
+            ("Train or scan", "train"),
+            *([(f"Look at the {skipped:,} skipped", "queue?state=skipped")] if skipped else []),
+            ("Frames and labels", "frames"),
+        ],
     }

@@ -28,7 +28,7 @@ def version_rows(records: list[VersionRecord]) -> list[dict[str, Any]]:
             "Labels": record.labels,
             "Parent": (record.parent or "")[:8],
             "Note": record.note,
-            "Content hash": record.content_hash,
+            "Content hash": record.content_hash[:16],
         }
         for record in reversed(records)
     ]

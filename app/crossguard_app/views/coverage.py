@@ -254,7 +254,13 @@ def _thin(coverage: SiteCoverage, least: int) -> None:
             for cell in found
         ]
     )
-    st.dataframe(table, hide_index=True, width="stretch", height=min(320, 38 + 35 * len(table)))
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        height=min(338, 38 + 35 * len(table)),
+        column_config={"What to do": st.column_config.Column(width=330)},
+    )
     st.caption(
         "Expected: as many as the same class has at the same place on the other frames, for that much footage."
     )

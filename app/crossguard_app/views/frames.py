@@ -78,7 +78,7 @@ def _sources(project: Project) -> list[str]:
 def _browse(project: Project) -> None:
     with st.container(key="filters"):
         wanted = _filter(project)
-    frames, _ = matching_frames(project, wanted)
+    frames = matching_frames(project, wanted)
     if not frames:
         empty_state("No frames match", "Take a filter out above.")
         return
@@ -115,7 +115,7 @@ def _edit(start: str) -> None:
     wanted = FrameFilter(
         query("name") or "", query("clip"), query("class"), query("show") or "all", source or ""
     )
-    frames, _ = matching_frames(project, wanted)
+    frames = matching_frames(project, wanted)
     editing = Editing(project, _KEY)
     current = editing.current or start
     remember(frame=current)

@@ -134,7 +134,12 @@ def _confusion(judged: Sequence[JudgedRun]) -> None:
     )
     st.caption("Row: what is there. Column: what was seen. “nothing”: missed, or seen where nothing is.")
     show(
-        cells + base.mark_text(fontSize=14, fontWeight=600, color="#8a94a0").encode(text="count:Q"),
+        cells
+        + base.mark_text(fontSize=14, fontWeight=600).encode(
+            text="count:Q",
+            # White on full cells, grey on those that let the page's ground through, be it light or dark.
+            color=alt.when("datum.share > 0.45").then(alt.value("#ffffff")).otherwise(alt.value("#7f8995")),
+        ),
         height=280,
     )
 

@@ -274,13 +274,14 @@ def _pictures(project: Project, record: ComparisonRecord) -> None:
     st.caption(f"Dashed white: gold. Coloured: detections with a score of at least {score:g}.")
     for title, part in (("Wins", wins), ("Losses", losses)):
         cards = change_cards(project, part, frames, (sides[0], sides[1]), score)
-        st.subheader(
-            f"{title}: {len(comparison.wins if title == 'Wins' else comparison.losses)} frames", anchor=False
-        )
-        if cards:
-            gallery(f"pictures-{title}-{record.id}", cards, size=560)
-        else:
+        total = len(comparison.wins if title == "Wins" else comparison.losses)
+        st.subheader(f"{title}: {total} frame{'' if total == 1 else 's'}", anchor=False)
+        if not cards:
             st.caption("None.")
+            continue
+        if total > len(cards):
+            st.caption(f"The {len(cards)} that changed most; all of them stand under *Runs*, frame by frame.")
+        gallery(f"pictures-{title}-{record.id}", cards, size=560)
 
 
 def page() -> None:

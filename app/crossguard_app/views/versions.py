@@ -146,7 +146,13 @@ def _quality(project: Project) -> None:
         }
         for step in reversed(steps)
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    widths = {"Version": 105, "Figure": 65, "Seeds": 60, "What changed": 375, "Holds": 365}
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        width="stretch",
+        column_config={name: st.column_config.Column(width=width) for name, width in widths.items()},
+    )
     st.caption(
         "Bars span the training seeds. Whether a difference can be believed, the Train and compare page tells."
     )
