@@ -39,6 +39,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "ready": ("frame", "ahead"),
     "segment": ("frame", "box", "points", "positive"),
     "detect": ("frame", "run"),
+    "outline": ("frame", "run", "shapes"),
     "difference": ("frame",),
     "parked": ("frame", "source"),
 }

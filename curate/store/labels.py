@@ -253,6 +253,26 @@ class LabelStore(StoreBase):
         with self._read() as connection:
             return set(connection.execute(query).scalars())
 
+    def has_masks(self, source: str, sample: int = 500) -> bool | None:
+        """Whether any of the first current labels of a source has a mask; None without labels.
+
+        Args:
+            source: Label source.
+            sample: So many labels are looked at: a source has masks or it has none.
+        """
+        some = (
+            sa.select(_revisions.c.mask.is_not(None).label("masked"))
+            .join_from(_heads, _revisions, _is_head)
+            .where(_heads.c.source == source, ~_heads.c.deleted)
+            .limit(sample)
+            .subquery()
+        )
+        with self._read() as connection:
+            found = connection.execute(
+                sa.select(sa.func.max(sa.cast(some.c.masked, sa.Integer)))
+            ).scalar_one()
+        return None if found is None else bool(found)
+
     def frames_of_track(self, track_id: str) -> set[str]:
         """Ids of the frames that have a current label of this track; reads every label, so that it may take seconds."""
         query = (

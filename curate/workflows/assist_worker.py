@@ -20,14 +20,13 @@ import cv2
 import numpy as np
 
 from curate.annotations import Frame
-from curate.assist import COCO_DETECTOR, EmbeddingCache, FrameEmbedding, Segmenter, weights_path
+from curate.assist import EmbeddingCache, FrameEmbedding, Segmenter
 from curate.errors import CurateError, DataError
 from curate.geometry.polygons import mask_to_polygons, polygons_bbox
-from curate.geometry.rle import rle_to_mask
 from curate.store.serialize import mask_to_dict
 from curate.types import MaskArray
-from curate.workflows.assist_client import BUNDLED
-from curate.workflows.files import read_json, write_atomically, write_json
+from curate.workflows.assist_overlays import Overlays
+from curate.workflows.files import write_atomically
 from curate.workflows.project import Project
 from curate.workflows.tracks import TRACE_TOLERANCE, parked
 
@@ -36,8 +35,6 @@ __all__ = ["AssistWorker", "main", "tidy"]
 _NICE = 5
 """Pages and clicks must stay quick while a frame is being read."""
 _EMBEDDINGS = 12
-_LEAST_SCORE = 0.05
-_MOST_DETECTIONS = 300
 _SPECK = 0.05
 """Parts of a mask smaller than this share of its largest part are noise, unless somebody clicked on them."""
 _DIFFERENCE_RGB = (255, 70, 220)
@@ -55,12 +52,13 @@ class AssistWorker:
         self._project = project
         self._reader = _FrameReader(project)
         self._prompter = Segmenter()
-        self._detectors: OrderedDict[str, Any] = OrderedDict()
+        self._overlays = Overlays(project, lambda frame, box: self.segment(frame, box)["mask"])
         self._lock = threading.Lock()
         self._operations: Mapping[str, Callable[..., dict[str, Any]]] = {
             "ready": self.ready,
             "segment": self.segment,
             "detect": self.detect,
+            "outline": self.outline,
             "difference": self.difference,
             "parked": self.parked,
         }
@@ -105,56 +103,12 @@ class AssistWorker:
         }
 
     def detect(self, frame: str, run: str) -> dict[str, Any]:
-        """What the bundled detector or a trained run sees on a frame; computed once and kept."""
-        key = hashlib.sha256(json.dumps([run, self._project.config.classes]).encode()).hexdigest()[:16]
-        path = self._project.cache_dir / "overlays" / key / f"{_known(self._project, frame).id}.json"
-        if path.exists():
-            return {"shapes": read_json(path)}
-        with self._lock:
-            shapes = self._detections(frame, run)
-        write_json(path, shapes)
-        return {"shapes": shapes}
+        """What the bundled detector or a trained run sees on a frame; see `Overlays.detect`."""
+        return {"shapes": self._overlays.detect(frame, run)}
 
-    def _detections(self, frame: str, run: str) -> list[dict[str, Any]]:
-        detector = self._detector(run)
-        image = self._project.frame_image(_known(self._project, frame))
-        masked = bool(getattr(detector, "has_masks", False))
-        found = detector.predict([image], masks=masked)[0]
-        height, width = image.shape[:2]
-        shapes = []
-        for index in np.argsort(-found.scores)[:_MOST_DETECTIONS]:
-            box = np.clip(found.boxes[index], 0, [width, height, width, height]).round(2).tolist()
-            if found.scores[index] < _LEAST_SCORE or box[2] - box[0] < 1 or box[3] - box[1] < 1:
-                continue
-            polygons = (
-                mask_to_polygons(rle_to_mask(found.masks[index]), tolerance=TRACE_TOLERANCE)
-                if found.masks is not None
-                else ()
-            )
-            shapes.append(
-                {
-                    "label": detector.classes[int(found.classes[index])],
-                    "bbox_xyxy": box,
-                    "mask": mask_to_dict(polygons) if polygons else None,
-                    "score": round(float(found.scores[index]), 4),
-                }
-            )
-        return shapes
-
-    def _detector(self, run: str) -> Any:
-        if run not in self._detectors:
-            from curate.detectors import GenericDetector
-            from curate.workflows.evaluate import load_detector
-
-            config = self._project.config
-            self._detectors[run] = (
-                GenericDetector(weights_path(COCO_DETECTOR), config.classes, device=config.train.device)
-                if run == BUNDLED
-                else load_detector(self._project, self._project.store.run(run))
-            )
-            while len(self._detectors) > 2:
-                self._detectors.popitem(last=False)
-        return self._detectors[run]
+    def outline(self, frame: str, run: str, shapes: Sequence[int]) -> dict[str, Any]:
+        """Masks for some of them; see `Overlays.outlines`."""
+        return {"masks": self._overlays.outlines(frame, run, [int(index) for index in shapes])}
 
     def difference(self, frame: str) -> dict[str, Any]:
         """A picture of what differs from the empty scene: the name of a PNG in the cache folder."""

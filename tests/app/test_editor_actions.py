@@ -8,7 +8,10 @@ import pytest
 from curate.annotations import Annotation, Polygon
 from curate.geometry.polygons import polygons_to_mask
 from curate.store import JobState
+from curate.workflows.assist_client import BUNDLED
+from curate.workflows.assist_overlays import Overlays
 from curate.workflows.coverage import looked_at
+from curate.workflows.files import write_json
 
 pytestmark = pytest.mark.browser
 CLOSE = 0.011
@@ -310,6 +313,51 @@ def test_keys_can_be_changed_and_stay_changed(editor) -> None:
     editor.page.locator('[data-action="close-help"]').click()
     editor.press("w")
     pressed.wait_for()
+
+
+@pytest.mark.slow
+def test_what_a_detector_suggests_is_accepted_with_an_outline(editor, editor_site) -> None:
+    frame = editor.open("017.jpg")
+    walkers = [label.bbox_xyxy for label in editor.labels().values() if label.source == "cheap"]
+    shapes = [
+        {
+            "label": "bicycle",
+            "bbox_xyxy": [round(side, 2) for side in box],
+            "mask": None,
+            "score": 0.9 - n / 10,
+        }
+        for n, box in enumerate(walkers)
+    ]
+    write_json(Overlays(editor_site, lambda *_: None).kept_at(frame.id, BUNDLED), shapes)
+    before = editor.labels()
+    editor.page.locator('[data-action="layer-choice"]').select_option(f"run:{BUNDLED}")
+    editor.page.get_by_text("2 are not labelled yet").wait_for()
+    # One by keyboard, before its outline is there; it is waited for.
+    editor.press("o", "a")
+    editor.page.get_by_text("1 is not labelled yet").wait_for()
+    editor.says("bicycle accepted")
+    one = editor.new(before)
+    assert near(one.bbox_xyxy, walkers[0])
+    outlined(one, walkers[0])
+    # The other one shows its outline while it is looked at.
+    editor.page.locator(".ghost path.body").wait_for()
+    editor.shot("editor-suggested-masks")
+    editor.button("acceptAll")
+    editor.until(lambda: len(editor.labels()) == len(before) + 2)
+    two = next(label for key, label in editor.labels().items() if key not in before and key != one.id)
+    outlined(two, walkers[1])
+    editor.press("Control+z", "Control+z")
+    assert editor.labels() == before
+    editor.press("l")
+
+
+def outlined(label, box) -> None:
+    """The label has a mask that fills a good part of the box and lies within it."""
+    x1, y1, x2, y2 = (round(side) for side in box)
+    mask = pixels(label)
+    inside = mask[y1 - 2 : y2 + 2, x1 - 2 : x2 + 2].sum()
+    assert inside > 0.4 * (x2 - x1) * (y2 - y1)
+    assert inside > 0.95 * mask.sum()
 
 
 def test_frames_chosen_to_be_labelled_next(editor, editor_site) -> None:

@@ -24,7 +24,7 @@ from crossguard_app.presenters.maps import (
     undo_all,
 )
 from crossguard_app.presenters.overview import recent_decisions, stages, type_rows
-from crossguard_app.presenters.queue import WINDOW, queue_data
+from crossguard_app.presenters.queue import WINDOW, editor_base, queue_data
 from crossguard_app.presenters.queue_filter import QueueFilter
 from crossguard_app.presenters.sync import SyncResult
 from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
@@ -110,6 +110,8 @@ def test_frames_by_filter_and_their_neighbours(sample) -> None:
     bicycles = matching_frames(project, FrameFilter(source="cheap", label="bicycle"))
     assert [frame.name for frame in bicycles] == [everything[8].name]
     assert matching_frames(project, FrameFilter(source="cheap", kind="labelled")) == everything
+    bases = [editor_base(project, SyncResult(), "ann", source) for source in ("cheap", "gold", "new")]
+    assert [base["masks"] for base in bases] == [True, False, True], "boxes only where labels are boxes"
     assert len(matching_frames(project, FrameFilter(source="gold", kind="gold"))) == 6
     assert matching_frames(project, FrameFilter(source="cheap", kind="empty")) == []
     card = frame_cards(project, everything[8:9], "cheap")[0]

@@ -134,3 +134,15 @@ def test_many_labels_go_in_chunks(store, make_label, make_frame):
     assert store.add_annotations(iter(labels), "bulk") == 0
     assert len(store.annotations(frame_ids=[make_frame(number).id for number in range(4)])) == 2505
     assert len(store.exact_revisions({label.id: 0 for label in labels})) == 2500
+
+
+def test_whether_a_source_has_masks(store, make_label):
+    assert store.has_masks("nobody") is None
+    boxes = [make_label(f"box-{number}", number, mask=None, source="boxes") for number in range(3)]
+    store.add_annotations(boxes, "boxes")
+    assert store.has_masks("boxes") is False
+    outlined = make_label("outlined", 1, source="boxes", mask=Rle(240, 320, (5, 7, 240 * 320 - 12)))
+    store.add_annotations([outlined], "boxes")
+    assert store.has_masks("boxes") is True
+    store.append_revision(outlined, parent=0, actor="ann", decision_id=None, deleted=True)
+    assert store.has_masks("boxes") is False

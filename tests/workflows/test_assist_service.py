@@ -13,6 +13,7 @@ from curate.store import RunRecord
 from curate.store.serialize import mask_from_dict
 from curate.tables import Detections
 from curate.workflows.assist_client import AssistClient
+from curate.workflows.assist_overlays import Overlays
 from curate.workflows.assist_worker import AssistWorker, tidy
 from curate.workflows.ingest import ingest
 
@@ -69,7 +70,7 @@ def test_detections_are_kept_and_errors_are_answers(filled, monkeypatch) -> None
     first = worker.handle({"id": 1, "op": "detect", "frame": frame.id, "run": "bundled"})
     assert first["id"] == 1
     assert all(0.05 <= shape["score"] <= 1 for shape in first["result"]["shapes"])
-    monkeypatch.setattr(worker, "_detections", lambda *_: pytest.fail("computed twice"))
+    monkeypatch.setattr(worker._overlays, "_detections", lambda *_: pytest.fail("computed twice"))
     assert (
         worker.handle({"id": 2, "op": "detect", "frame": frame.id, "run": "bundled"})["result"]
         == first["result"]
@@ -100,6 +101,45 @@ def test_a_trained_runs_masks_come_as_outlines(filled, monkeypatch) -> None:
     assert second["bbox_xyxy"] == [0, 30, 20, 60]
     missing = AssistWorker(filled).handle({"id": 2, "op": "detect", "frame": frame.id, "run": "gone"})
     assert "no such run" in missing["error"]
+
+
+def test_suggestions_are_outlined_once(filled, monkeypatch) -> None:
+    frame = filled.store.frames()[0].id
+    own = {"polygons": [{"exterior": [[1, 1], [9, 1], [9, 9]]}]}
+    shapes = [
+        {
+            "label": "person",
+            "bbox_xyxy": [5 * n, 0, 5 * n + 20, 30],
+            "mask": own if n == 1 else None,
+            "score": 0.5,
+        }
+        for n in range(4)
+    ]
+    asked: list[float] = []
+
+    def outline(frame_id: str, box) -> dict | None:
+        if box[0] == 15:
+            raise DataError("another frame was opened before this one was read")
+        asked.append(box[0])
+        return None if box[0] == 10 else {"polygons": [{"exterior": [[box[0], 0], [9, 0], [9, 9]]}]}
+
+    monkeypatch.setattr(Overlays, "_detections", lambda *_: shapes)
+    overlays = Overlays(filled, outline)
+    first, second, third = overlays.outlines(frame, "bundled", [0, 1, 2])
+    assert (first["polygons"][0]["exterior"][0], second, third) == ([0, 0], own, None)
+    assert Overlays(filled, outline).outlines(frame, "bundled", [2, 0]) == [None, first]
+    assert asked == [0, 10], "kept, also that nothing stands out there; a run's own mask is none of ours"
+    with pytest.raises(DataError, match="another frame"):
+        overlays.outlines(frame, "bundled", [3])
+    for wrong in ([4], [-1], [0] * 33):
+        with pytest.raises(DataError, match="shapes"):
+            overlays.outlines(frame, "bundled", wrong)
+    assert (
+        "no such frame"
+        in AssistWorker(filled).handle(
+            {"id": 1, "op": "outline", "frame": "f", "run": "bundled", "shapes": [0]}
+        )["error"]
+    )
 
 
 def test_specks_and_pinholes_go_and_what_was_clicked_stays() -> None:

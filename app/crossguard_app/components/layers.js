@@ -3,6 +3,7 @@
 
 import { randomId } from "./dom.js";
 import { overlap } from "./geometry.js";
+import { Outlines } from "./outlines.js";
 
 const SAME = 0.7; // IoU from which on a shape says what a label of its class says already
 const KEEP = 40;
@@ -17,6 +18,8 @@ export class Layers {
     this.marked = null;
     this.state = "";
     this.shapes = new Map(); // "frame layer" -> shapes as they came
+    this.outlines = new Outlines(bench);
+    this.taken = new WeakSet(); // accepted, and being outlined
     try {
       Object.assign(this, JSON.parse(localStorage.getItem(this.storage) ?? "{}"));
     } catch {
@@ -67,7 +70,12 @@ export class Layers {
     const { choice } = this;
     if (!this.shown || !choice || !frame) return;
     const key = `${frame.id} ${choice.key}`;
-    if (this.shapes.has(key)) return;
+    const here = () => this.bench.frame?.id === frame.id && this.choice?.key === choice.key;
+    const outline = () => this.outlines.soon(frame, choice, () => (here() ? this.visible() : []));
+    if (this.shapes.has(key)) {
+      outline();
+      return;
+    }
     this.shapes.set(key, []);
     this.state = "loading";
     try {
@@ -79,7 +87,9 @@ export class Layers {
       this.state = error.message;
     }
     while (this.shapes.size > KEEP) this.shapes.delete(this.shapes.keys().next().value);
-    if (this.bench.frame?.id === frame.id) this.bench.refresh();
+    if (this.bench.frame?.id !== frame.id) return;
+    outline();
+    this.bench.refresh();
   }
 
   // What is sure enough and not labelled already.
@@ -87,7 +97,7 @@ export class Layers {
     const { frame } = this.bench;
     if (!this.shown || !frame || !this.choice) return [];
     const all = this.shapes.get(`${frame.id} ${this.choice.key}`) ?? [];
-    return all.filter((shape) => (shape.score ?? 1) >= this.least && !frame.labels.some((label) =>
+    return all.filter((shape) => (shape.score ?? 1) >= this.least && !this.taken.has(shape) && !frame.labels.some((label) =>
       label.label === shape.label && overlap(label.bbox_xyxy, shape.bbox_xyxy) >= SAME));
   }
 
@@ -121,20 +131,41 @@ export class Layers {
     this.take(this.visible());
   }
 
-  take(shapes) {
-    const { bench } = this;
+  // Accepts shapes of the frame on the stage; those that lack an outline get one first.
+  async take(shapes) {
+    const { bench, choice } = this;
+    const { frame, item } = bench;
     const known = shapes.filter((shape) => bench.data.classes.some((entry) => entry.name === shape.label));
     if (!known.length) {
       bench.toolbar.say("There is no suggestion to accept.");
       return;
     }
-    const operations = known.map((shape) => ({ kind: "add", annotation_id: randomId(), label: shape.label,
-      bbox_xyxy: shape.bbox_xyxy, ...(shape.mask ? { mask: shape.mask } : {}) }));
     this.marked = null;
-    if (operations.length === 1) bench.selection = operations[0].annotation_id;
-    const text = operations.length === 1 ? `${known[0].label} accepted` : `${operations.length} suggestions accepted`;
-    bench.pushAll(operations, text);
-    bench.toolbar.say(text);
+    const text = known.length === 1 ? `${known[0].label} accepted` : `${known.length} suggestions accepted`;
+    const trouble = await this.outlined(frame, choice, known);
+    const operations = known.map((shape) => ({ kind: "add", annotation_id: randomId(), frame_id: frame.id, item: item.key,
+      label: shape.label, bbox_xyxy: shape.bbox_xyxy, ...(shape.mask ? { mask: shape.mask } : {}) }));
+    if (operations.length === 1 && bench.frame?.id === frame.id) bench.selection = operations[0].annotation_id;
+    bench.pushAll(operations, text, frame.id);
+    bench.toolbar.say(trouble ? `${text}, as boxes: ${trouble}` : text, trouble ? "bad" : "");
+  }
+
+  // What went wrong, in words, or "".
+  async outlined(frame, choice, shapes) {
+    const { bench } = this;
+    const bare = shapes.filter((shape) => this.outlines.missing(choice, shape));
+    if (!bare.length) return "";
+    for (const shape of shapes) this.taken.add(shape);
+    bench.toolbar.say(`Outlining ${bare.length === 1 ? bare[0].label : `${bare.length} suggestions`} …`);
+    bench.refresh();
+    try {
+      await this.outlines.fetch(frame, choice, bare);
+      return "";
+    } catch (error) {
+      return error.message;
+    } finally {
+      for (const shape of shapes) this.taken.delete(shape);
+    }
   }
 }
 

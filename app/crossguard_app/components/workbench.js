@@ -239,10 +239,10 @@ export class Workbench {
     return this.pushAll([operation], text)[0];
   }
 
-  pushAll(operations, text) {
-    const shared = { frame_id: this.frame.id, source: this.data.source, item: this.item.key, text };
-    return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text,
-      shared.frame_id);
+  // `home`: the frame to which undo leads back, by default the one on the stage.
+  pushAll(operations, text, home = this.frame.id) {
+    const shared = { frame_id: home, source: this.data.source, item: this.item?.key, text };
+    return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text, home);
   }
 
   toolHost() {

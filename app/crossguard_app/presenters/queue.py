@@ -92,6 +92,8 @@ def editor_base(project: Project, sync: SyncResult, reviewer: str, source: str) 
         "source": source,
         "assist": assist_url(),
         "layers": layer_choices(project, source),
+        # Where the labels have masks, what is accepted gets one too; and so does what is labelled from nothing.
+        "masks": project.store.has_masks(source) is not False,
         "classes": [{"name": name, "color": color} for name, color in colors.items()],
         "acks": {"client": sync.client, "sequence": sync.acknowledged},
         "refused": [
