@@ -28,7 +28,8 @@ from curate.bench.store_fill import LABELS_A_FRAME, fill, frame_digest
 from curate.review import decide, review_progress, reviewer_stats, second_queue, undo_last
 from curate.versions import diff_versions, get_version, list_versions
 from curate.workflows.ingest import ingest
-from curate.workflows.labels import export_coco, import_coco
+from curate.workflows.label_export import export_coco
+from curate.workflows.labels import import_coco
 from curate.workflows.measure import StepMeter
 from curate.workflows.project import SITE_FILE, Project
 from curate.workflows.snapshot import snapshot
@@ -332,7 +333,7 @@ CALLS: dict[str, Call] = {
     "version_create": Call(version_create),
     "version_diff": Call(version_diff),
     "version_list": Call(version_list, interactive=True),
-    "export": Call(export_labels, largest=100_000),
+    "export": Call(export_labels),
 }
 """In the order in which they build on each other."""
 

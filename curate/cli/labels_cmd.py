@@ -133,7 +133,7 @@ def export_labels(
     as_json: JsonOption = False,
 ) -> None:
     """Replaced by the help text above."""
-    from curate.workflows.labels import export_labels as work
+    from curate.workflows.label_export import export_labels as work
 
     frames, labels = work(
         open_project(project),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import shapely
 
 from curate.annotations import Annotation, Frame
 from curate.errors import DataError
+from curate.formats._coco_ids import AnnotationNumbers
 from curate.formats._coco_types import OWN_KEYS, CocoDataset
 from curate.formats._values import id_number, is_id_number
+from curate.formats.labelset import LabelExport
 from curate.geometry import Mask, Polygon, Rle
 from curate.geometry.polygons import (
     polygons_area,
@@ -24,7 +25,7 @@ from curate.geometry.polygons import (
 from curate.geometry.rle import rle_area, rle_to_coco
 from curate.types import Ring
 
-__all__ = ["annotations_to_coco"]
+__all__ = ["annotations_to_coco", "export_to_coco"]
 
 
 def annotations_to_coco(
@@ -58,26 +59,18 @@ def annotations_to_coco(
     image_ids, images = _export_images(frames, base)
     category_ids, categories = _export_categories(classes, base)
     frame_of = {frame.id: frame for frame in frames}
-    numbers = _export_ids([annotation.id.removeprefix(id_prefix) for annotation in annotations])
+    own_ids = [annotation.id.removeprefix(id_prefix) for annotation in annotations]
+    numbers = AnnotationNumbers(lambda: own_ids)
     entries = []
-    for annotation in annotations:
+    for annotation, own_id in zip(annotations, own_ids, strict=True):
         frame = frame_of.get(annotation.frame_id)
         item = f"annotation {annotation.id}"
         if frame is None:
             raise DataError("its frame is not among the exported ones", item=item)
         if annotation.label not in category_ids:
             raise DataError(f'its class "{annotation.label}" is not among the classes', item=item)
-        own_id = annotation.id.removeprefix(id_prefix)
-        entry: dict[str, Any] = {
-            "id": numbers[own_id],
-            "image_id": image_ids[frame.id],
-            "category_id": category_ids[annotation.label],
-            **_shape(annotation, frame),
-        }
-        if not is_id_number(own_id):
-            entry["crossguard_id"] = own_id
-        entry.update(_marks(annotation))
-        entries.append(entry)
+        category = category_ids[annotation.label]
+        entries.append(_entry(annotation, frame, own_id, numbers[own_id], image_ids[frame.id], category))
     return {
         **(dict(base.extra) if base else {}),
         "info": dict(base.info) if base else {},
@@ -86,6 +79,70 @@ def annotations_to_coco(
         "images": images,
         "annotations": entries,
     }
+
+
+def export_to_coco(export: LabelExport, *, scored: bool = False) -> dict[str, Any]:
+    """The same COCO object of an export of any size: its images and annotations are runs in the order of the file.
+
+    Args:
+        export: What to write.
+        scored: Only labels that have a score.
+
+    Raises:
+        DataError: Two labels have one id.
+    """
+    category_ids, categories = _export_categories(export.classes, None)
+    return {
+        "info": {},
+        "licenses": [],
+        "categories": categories,
+        "images": (_image(frame, number) for number, frame in enumerate(export.frames(), start=1)),
+        "annotations": _entries(export, category_ids, scored),
+    }
+
+
+def _entries(
+    export: LabelExport, category_ids: Mapping[str, int | str], scored: bool
+) -> Iterator[dict[str, Any]]:
+    def own_ids() -> Iterator[str]:
+        if not scored:
+            return (label_id.removeprefix(export.id_prefix) for label_id in export.ids())
+        rows = export.rows(False)
+        return (export.own_id(label) for _, labels in rows for label in labels if label.score is not None)
+
+    numbers = AnnotationNumbers(own_ids)
+    for image_id, (frame, labels) in enumerate(export.by_frame(), start=1):
+        entries = []
+        for label in labels:
+            if not scored or label.score is not None:
+                own_id = export.own_id(label)
+                category = category_ids[label.label]
+                entries.append(_entry(label, frame, own_id, numbers[own_id], image_id, category))
+        yield from sorted(entries, key=lambda entry: entry["id"])
+
+
+def _entry(
+    annotation: Annotation,
+    frame: Frame,
+    own_id: str,
+    number: int,
+    image_id: int | str,
+    category_id: int | str,
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": number,
+        "image_id": image_id,
+        "category_id": category_id,
+        **_shape(annotation, frame),
+    }
+    if not is_id_number(own_id):
+        entry["crossguard_id"] = own_id
+    entry.update(_marks(annotation))
+    return entry
+
+
+def _image(frame: Frame, number: int | str) -> dict[str, Any]:
+    return {"id": number, "file_name": frame.name, "width": frame.width, "height": frame.height}
 
 
 def _export_images(
@@ -105,15 +162,7 @@ def _export_images(
             ids[frame.id], free = free, free + 1
         else:
             ids[frame.id] = image.id
-        images.append(
-            {
-                **(dict(image.extra) if image else {}),
-                "id": ids[frame.id],
-                "file_name": frame.name,
-                "width": frame.width,
-                "height": frame.height,
-            }
-        )
+        images.append({**(dict(image.extra) if image else {}), **_image(frame, ids[frame.id])})
     return ids, images
 
 
@@ -137,24 +186,6 @@ def _export_categories(
 
 def _free_number(ids: Iterable[int | str]) -> int:
     return max((number for number in ids if isinstance(number, int) and number > 0), default=0) + 1
-
-
-def _export_ids(ids: Sequence[str]) -> dict[str, int]:
-    """A number for each annotation id; made from the id alone, so that it stays when others come and go."""
-    numbers: dict[str, int] = {}
-    if len(set(ids)) != len(ids):
-        twice = next(value for value in ids if ids.count(value) > 1)
-        raise DataError("two annotations have this id", item=f"annotation {twice}")
-    taken = {int(value) for value in ids if is_id_number(value)}
-    for value in sorted(ids):
-        number = id_number(value)
-        if isinstance(number, str):
-            number = int(hashlib.sha256(value.encode()).hexdigest()[:12], 16) + 1
-            while number in taken:
-                number += 1
-            taken.add(number)
-        numbers[value] = number
-    return numbers
 
 
 def _marks(annotation: Annotation) -> dict[str, Any]:

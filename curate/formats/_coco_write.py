@@ -23,6 +23,8 @@ _ORDER["id"] = -1
 def coco_bytes(data: Mapping[str, Any]) -> bytes:
     """The bytes of a COCO object: known keys first, the rest sorted; lists by id; one entry a line; ASCII.
 
+    Instead of a list of images or annotations there may be an iterator, which is written in its own order.
+
     Raises:
         FormatError: A value cannot be written as JSON (NaN, an array, ...).
     """
@@ -39,7 +41,8 @@ def _pieces(data: Mapping[str, Any]) -> Iterator[bytes]:
             yield _dump(data[key], key).encode("ascii")
             continue
         separator = "[\n"
-        for entry in sorted(data[key], key=_entry_order):
+        entries = data[key]
+        for entry in sorted(entries, key=_entry_order) if isinstance(entries, list) else entries:
             text = _dump(entry, f"{key} {entry.get('id')}")
             yield f"{separator}{text}".encode("ascii")
             separator = ",\n"

@@ -32,11 +32,7 @@ def declare_labels(task: Element, export: LabelExport) -> Types:
         Class -> attribute -> CVAT's input type.
     """
     seen: dict[str, dict[str, set[type]]] = {name: {} for name in export.classes}
-    for label in export.annotations:
-        if label.label not in seen:
-            raise DataError(
-                f'its class "{label.label}" is not among the classes', item=f"annotation {label.id}"
-            )
+    for label in (label for _, labels in export.by_frame(masks=False) for label in labels):
         for key, value in label.attributes.items():
             if is_xml_text(key) and key != CARRY_KEY and isinstance(value, bool | int | str):
                 seen[label.label].setdefault(key, set()).add(type(value))
@@ -84,15 +80,17 @@ def own_track(track_id: str, clip: str) -> str:
 def write_cvat_video(path: Path, export: LabelExport) -> None:
     """Write the boxes and polygons of one recording as tracks; a mask of several rings only by its box.
 
+    The recording is held in memory: a file of tracks has every object through all frames.
+
     Every label is a keyframe; "outside" follows right after it where the next exported frame lacks the object.
 
     Raises:
         DataError: Several recordings, frames of several sizes, or XML cannot hold a name.
         ProjectError: The file cannot be written; what was there before is untouched.
     """
-    frames = FrameLookup.of(export.frames).by_index()
+    frames = FrameLookup.of(export.frames()).by_index()
     order = sorted(frames)
-    sizes = {(frame.width, frame.height) for frame in export.frames}
+    sizes = {(frame.width, frame.height) for frame in frames.values()}
     if len(sizes) != 1:
         raise DataError("a CVAT file for video holds frames of one size", hint="choose the format cvat")
     root = Element("annotations")
@@ -130,7 +128,8 @@ def _tracks(export: LabelExport, index_of: Mapping[str, int], clip: str) -> dict
     """
     tracks: dict[str | int, dict[int, Annotation]] = {}
     lone = 0
-    for label in sorted(export.annotations, key=lambda label: (index_of[label.frame_id], label.id)):
+    labels = [label for _, found in export.by_frame() for label in found]
+    for label in sorted(labels, key=lambda label: (index_of[label.frame_id], label.id)):
         index = index_of[label.frame_id]
         own = None if label.track_id is None else own_track(label.track_id, clip)
         track = None if own is None else tracks.setdefault(own, {})

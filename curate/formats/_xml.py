@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -23,6 +24,7 @@ __all__ = [
     "to_number",
     "value_text",
     "xml_bytes",
+    "xml_pieces",
 ]
 
 _FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -109,3 +111,18 @@ def xml_bytes(root: Element) -> bytes:
     indent(root)
     content: bytes = tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + content + b"\n"
+
+
+def xml_pieces(root: Element, children: Iterable[Element]) -> Iterator[bytes]:
+    """The same file with more children at the end of the root, each made when its turn comes.
+
+    Args:
+        root: Has a child already.
+        children: The others.
+    """
+    head, end, _ = xml_bytes(root).rpartition(f"\n</{root.tag}>".encode())
+    yield head
+    for child in children:
+        indent(child, level=1)
+        yield b"\n  " + tostring(child, encoding="utf-8")
+    yield end + b"\n"

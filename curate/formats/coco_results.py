@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Iterator
+from itertools import chain, groupby
 from pathlib import Path
+from typing import Any
 
 from curate.errors import DataError, FormatError
 from curate.files import write_atomically
-from curate.formats._coco_export import annotations_to_coco
+from curate.formats._coco_export import export_to_coco
 from curate.formats._coco_import import coco_to_labels
 from curate.formats._coco_read import parse_coco
 from curate.formats._coco_write import write_coco
 from curate.formats._sources import load_json, peek_json, single_file
+from curate.formats._write import json_list
 from curate.formats.labelset import LabelExport, LabelSet
 from curate.formats.report import ImportReport
 
@@ -72,19 +75,21 @@ def write_coco_results(path: Path, export: LabelExport) -> None:
         DataError: No label has a score: labels of people are no predictions.
         ProjectError: A file cannot be written.
     """
-    scored = [label for label in export.annotations if label.score is not None]
-    if not scored:
+    rows = export.by_frame(masks=False)
+    # All of them, so that a class that is not exported is found before the first file is there.
+    if not sum(label.score is not None for _, labels in rows for label in labels):
         raise DataError(
             "none of the labels has a score, so that they are no predictions", hint="export them as coco"
         )
-    data = annotations_to_coco(export.frames, scored, export.classes, id_prefix=export.id_prefix)
-    keys = ("image_id", "category_id", "bbox", "score", "segmentation", "id", "crossguard_id")
-    rows = [
-        {key: entry[key] for key in keys if key in entry and entry[key] not in ([], None)}
-        for entry in sorted(
-            data["annotations"], key=lambda entry: (entry["image_id"], -entry["score"], entry["id"])
-        )
-    ]
-    text = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in rows)
+    data = export_to_coco(export, scored=True)
     write_coco(path.with_suffix(".images.json"), {**data, "annotations": []})
-    write_atomically(path, f"[\n{text}\n]\n".encode("ascii"), make_folder=False)
+    results = json_list(_results(data["annotations"]))
+    write_atomically(path, chain(results, (b"\n",)), make_folder=False)
+
+
+def _results(entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Of each image the surest first, with the keys of COCO's results."""
+    keys = ("image_id", "category_id", "bbox", "score", "segmentation", "id", "crossguard_id")
+    for _, group in groupby(entries, key=lambda entry: entry["image_id"]):
+        for entry in sorted(group, key=lambda entry: (-entry["score"], entry["id"])):
+            yield {key: entry[key] for key in keys if key in entry and entry[key] not in ([], None)}

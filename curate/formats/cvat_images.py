@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
@@ -33,7 +33,7 @@ from curate.formats._xml import (
     points_text,
     to_number,
     value_text,
-    xml_bytes,
+    xml_pieces,
 )
 from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
@@ -195,20 +195,36 @@ def write_cvat_images(path: Path, export: LabelExport) -> None:
         DataError: XML cannot hold a class or frame name.
         ProjectError: The file cannot be written; what was there before is untouched.
     """
+    write_atomically(path, _pieces(export), make_folder=False)
+
+
+def _pieces(export: LabelExport) -> Iterator[bytes]:
     root = Element("annotations")
     add_text(root, "version", "1.1")
     task = SubElement(SubElement(root, "meta"), "task")
-    rows = export.by_frame()
-    add_text(task, "size", len(rows))
+    add_text(task, "size", sum(1 for _ in export.frames()))
     add_text(task, "mode", "annotation")
     types = declare_labels(task, export)
-    for number, (frame, labels) in enumerate(rows):
-        image = SubElement(
-            root, "image", id=str(number), name=_name(frame), width=str(frame.width), height=str(frame.height)
-        )
-        for label in labels:
-            _write_shape(image, label, frame, export.own_id(label), types)
-    write_atomically(path, xml_bytes(root), make_folder=False)
+    images = (
+        _image(number, frame, labels, export, types)
+        for number, (frame, labels) in enumerate(export.by_frame())
+    )
+    yield from xml_pieces(root, images)
+
+
+def _image(
+    number: int,
+    frame: Frame,
+    labels: Sequence[Annotation],
+    export: LabelExport,
+    types: Mapping[str, Mapping[str, str]],
+) -> Element:
+    image = Element(
+        "image", id=str(number), name=_name(frame), width=str(frame.width), height=str(frame.height)
+    )
+    for label in labels:
+        _write_shape(image, label, frame, export.own_id(label), types)
+    return image
 
 
 def _name(frame: Frame) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from curate.annotations import Annotation, Frame
-from curate.errors import DataError, FormatError
+from curate.errors import FormatError
 from curate.formats._carry import (
     CARRY_KEY,
     carried,
@@ -32,7 +32,7 @@ from curate.formats._values import (
     required,
     shown,
 )
-from curate.formats._write import companion_files, write_folder
+from curate.formats._write import Stems, json_list, write_folder
 from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
 from curate.geometry.polygons import to_rle
@@ -248,23 +248,18 @@ def write_datumaro(path: Path, export: LabelExport) -> None:
         DataError: A class is not among the classes.
         ProjectError: There is something at `path`, or it cannot be written.
     """
-    numbers = {name: number for number, name in enumerate(export.classes)}
-    items = [
-        {
-            "id": frame.name.rpartition(".")[0] or frame.name,
-            "annotations": [
-                _shape(label, frame, export.own_id(label), number, numbers)
-                for number, label in enumerate(labels, start=1)
-            ],
-            "attr": {},
-            "image": {"path": frame.name, "size": [frame.height, frame.width]},
-        }
-        for frame, labels in export.by_frame()
-    ]
-    stems = [item["id"] for item in items]
-    if len(set(stems)) != len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise DataError("two frames have this name without its suffix", item=f"frame {twice}")
+    write_folder(path, _files(export))
+
+
+def _files(export: LabelExport) -> Iterator[tuple[str, Content]]:
+    for frame in export.frames():
+        image = export.image(frame)
+        if image is not None:
+            yield f"images/default/{frame.name}", image
+    yield "annotations/default.json", _default_json(export)
+
+
+def _default_json(export: LabelExport) -> Iterator[bytes]:
     head = {
         "dm_format_version": "1.0",
         "media_type": 2,
@@ -278,13 +273,24 @@ def write_datumaro(path: Path, export: LabelExport) -> None:
         },
     }
     text = json.dumps(head, separators=(",", ":"), ensure_ascii=True)
-    rows = ",\n".join(
-        json.dumps(item, separators=(",", ":"), ensure_ascii=True, allow_nan=False) for item in items
-    )
-    data = f'{text[:-1]},"items":[\n{rows}\n]}}\n'
-    files: dict[str, Content] = dict(companion_files(export, "images/default"))
-    files["annotations/default.json"] = data.encode("ascii")
-    write_folder(path, files)
+    yield f'{text[:-1]},"items":'.encode("ascii")
+    yield from json_list(_items(export))
+    yield b"}\n"
+
+
+def _items(export: LabelExport) -> Iterator[dict[str, Any]]:
+    numbers = {name: number for number, name in enumerate(export.classes)}
+    stems = Stems()
+    for frame, labels in export.by_frame():
+        yield {
+            "id": stems.stem(frame),
+            "annotations": [
+                _shape(label, frame, export.own_id(label), number, numbers)
+                for number, label in enumerate(labels, start=1)
+            ],
+            "attr": {},
+            "image": {"path": frame.name, "size": [frame.height, frame.width]},
+        }
 
 
 def _shape(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from curate.annotations import Annotation, Frame
-from curate.formats._write import companion_files, write_folder
+from curate.formats._write import Stems, write_folder
 from curate.formats.labelset import Content, LabelExport
 
 __all__ = ["write_fiftyone"]
@@ -22,16 +23,32 @@ def write_fiftyone(path: Path, export: LabelExport) -> None:
     Boxes, scores and attributes; that type has no masks. Ids, tracks and flags become attributes.
 
     Raises:
+        DataError: Two frames have one name without its suffix.
         ProjectError: There is something at `path`, or it cannot be written.
     """
-    rows = {
-        frame.name.rpartition(".")[0] or frame.name: [_detection(label, frame, export) for label in labels]
-        for frame, labels in export.by_frame()
-    }
-    data = {"classes": list(export.classes), "labels": rows}
-    files: dict[str, Content] = dict(companion_files(export, "data"))
-    files["labels.json"] = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode("ascii")
-    write_folder(path, files)
+    write_folder(path, _files(export))
+
+
+def _files(export: LabelExport) -> Iterator[tuple[str, Content]]:
+    for frame in export.frames():
+        image = export.image(frame)
+        if image is not None:
+            yield f"data/{frame.name}", image
+    yield "labels.json", _labels_json(export)
+
+
+def _labels_json(export: LabelExport) -> Iterator[bytes]:
+    """What json.dumps would make of all of it with an indent of 1, entry by entry."""
+    stems = Stems()
+    classes = json.dumps({"classes": list(export.classes)}, indent=1)
+    yield (classes[:-2] + ',\n "labels": {').encode("ascii")
+    separator = "\n"
+    for frame, labels in export.by_frame(masks=False):
+        entry = {stems.stem(frame): [_detection(label, frame, export) for label in labels]}
+        text = json.dumps(entry, indent=1, allow_nan=False)[2:-2]
+        yield (separator + " " + text.replace("\n", "\n ")).encode("ascii")
+        separator = ",\n"
+    yield b"}\n}\n" if separator == "\n" else b"\n }\n}\n"
 
 
 def _detection(label: Annotation, frame: Frame, export: LabelExport) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,7 +21,7 @@ from curate.formats._items import MAX_PIXELS
 from curate.formats._masks import crop_mask, single_ring, tight_rows, valid_polygons
 from curate.formats._sources import files_under, load_json, peek_json
 from curate.formats._values import as_number, as_text, clean_json, comparable_name, required, shown
-from curate.formats._write import companion_files, one_file_a_frame, write_folder
+from curate.formats._write import FilePerFrame, write_folder
 from curate.formats.images import decode_image
 from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
@@ -214,10 +214,12 @@ def write_labelme(path: Path, export: LabelExport) -> None:
         DataError: Two frames share a file.
         ProjectError: There is something at `path`, or it cannot be written.
     """
-    rows = export.by_frame()
-    targets = one_file_a_frame([frame for frame, _ in rows], ".json")
-    files: dict[str, Content] = dict(companion_files(export, ""))
-    for frame, labels in rows:
+    write_folder(path, _files(export))
+
+
+def _files(export: LabelExport) -> Iterator[tuple[str, Content]]:
+    files = FilePerFrame(export, ".json")
+    for frame, labels in export.by_frame():
         data: dict[str, Any] = {
             "version": "5.5.0",
             "flags": {},
@@ -228,8 +230,10 @@ def write_labelme(path: Path, export: LabelExport) -> None:
             "imageWidth": frame.width,
         }
         text = json.dumps(data, indent=2, ensure_ascii=True, allow_nan=False)
-        files[targets[frame.id]] = (text + "\n").encode("ascii")
-    write_folder(path, files)
+        yield files.path(frame), (text + "\n").encode("ascii")
+        image = export.image(frame)
+        if image is not None:
+            yield frame.name, image
 
 
 def _shape(label: Annotation, frame: Frame, own_id: str) -> dict[str, Any]:

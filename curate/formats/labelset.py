@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ from curate.types import BoxTuple
 
 __all__ = ["Content", "FileLabel", "LabelExport", "LabelSet", "Picture"]
 
-Content = bytes | Path | Callable[[], bytes]
-"""What a file of an exported folder holds: the bytes, a file to copy, or what makes the bytes when asked."""
+Content = bytes | Path | Callable[[], bytes] | Iterator[bytes]
+"""What a file of an exported folder holds: the bytes, whole or in pieces, a file to copy, or what makes the bytes."""
+
+
+def _no_image(_: Frame) -> Content | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,37 +91,77 @@ class LabelSet:
 
 @dataclass(frozen=True, slots=True)
 class LabelExport:
-    """What a writer is given.
+    """What a writer is given: runs over frames and labels, as many as it needs, none of them held in memory.
 
     Attributes:
-        frames: All frames to export, also those without labels.
-        annotations: Labels on those frames.
+        frames: Begins a run over all frames to export by name, also those without labels.
+        rows: Begins a run over the same frames, each with its labels by id; without their masks where it is told so.
+        ids: Begins a run over the ids of all these labels, in any order.
         classes: Class names in order.
         id_prefix: Taken off annotation ids.
-        images: Frame id -> image to write beside the labels, made when its turn comes; empty: labels only.
+        image: The image of a frame to write beside the labels, made when its turn comes; None: labels only.
     """
 
-    frames: Sequence[Frame]
-    annotations: Sequence[Annotation]
+    frames: Callable[[], Iterable[Frame]]
+    rows: Callable[[bool], Iterable[tuple[Frame, Sequence[Annotation]]]]
+    ids: Callable[[], Iterable[str]]
     classes: Sequence[str]
     id_prefix: str = ""
-    images: Mapping[str, Content] = field(default_factory=dict)
+    image: Callable[[Frame], Content | None] = _no_image
 
-    def by_frame(self) -> list[tuple[Frame, list[Annotation]]]:
-        """Frames by name, each with its labels by id: the order of every file that is written.
+    @classmethod
+    def of(
+        cls,
+        frames: Iterable[Frame],
+        annotations: Iterable[Annotation],
+        classes: Sequence[str],
+        id_prefix: str = "",
+        images: Mapping[str, Content] | None = None,
+    ) -> LabelExport:
+        """Of frames and labels that are in memory.
+
+        Args:
+            frames: In any order.
+            annotations: Labels on those frames, in any order.
+            classes: Class names in order.
+            id_prefix: Taken off annotation ids.
+            images: Frame id -> image.
 
         Raises:
-            DataError: A label lies on a frame or in a class that is not exported.
+            DataError: A label lies on a frame that is not exported.
         """
-        rows: dict[str, list[Annotation]] = {frame.id: [] for frame in self.frames}
-        for annotation in sorted(self.annotations, key=lambda label: label.id):
-            item = f"annotation {annotation.id}"
-            if annotation.frame_id not in rows:
-                raise DataError("its frame is not among the exported ones", item=item)
-            if annotation.label not in self.classes:
-                raise DataError(f'its class "{annotation.label}" is not among the classes', item=item)
-            rows[annotation.frame_id].append(annotation)
-        return [(frame, rows[frame.id]) for frame in sorted(self.frames, key=lambda frame: frame.name)]
+        ordered = sorted(frames, key=lambda frame: frame.name)
+        rows: dict[str, list[Annotation]] = {frame.id: [] for frame in ordered}
+        labels = sorted(annotations, key=lambda label: label.id)
+        for label in labels:
+            if label.frame_id not in rows:
+                raise DataError("its frame is not among the exported ones", item=f"annotation {label.id}")
+            rows[label.frame_id].append(label)
+        given = images or {}
+        return cls(
+            lambda: ordered,
+            lambda masks: ((frame, rows[frame.id]) for frame in ordered),
+            lambda: (label.id for label in labels),
+            classes,
+            id_prefix,
+            lambda frame: given.get(frame.id),
+        )
+
+    def by_frame(self, *, masks: bool = True) -> Iterator[tuple[Frame, Sequence[Annotation]]]:
+        """Frames by name, each with its labels by id: the order of every file that is written.
+
+        Args:
+            masks: False where masks do not matter: far quicker.
+
+        Raises:
+            DataError: A label is of a class that is not exported.
+        """
+        for frame, labels in self.rows(masks):
+            for label in labels:
+                if label.label not in self.classes:
+                    item = f"annotation {label.id}"
+                    raise DataError(f'its class "{label.label}" is not among the classes', item=item)
+            yield frame, labels
 
     def own_id(self, annotation: Annotation) -> str:
         """The id without the prefix that the import put before it."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,6 +19,7 @@ from curate.formats._carry import CARRY_KEY, carried, with_carried, written_box
 from curate.formats._masks import single_ring, valid_polygons
 from curate.formats._sources import load_json, peek_json, single_file
 from curate.formats._values import as_id, as_number, as_text, clean_json, comparable_name, required, shown
+from curate.formats._write import json_list
 from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
 from curate.geometry import Mask
@@ -277,15 +278,14 @@ def write_labelstudio(path: Path, export: LabelExport) -> None:
     Raises:
         ProjectError: The file cannot be written; what was there before is untouched.
     """
-    tasks = []
+    write_atomically(path, chain(json_list(_tasks(export)), (b"\n",)), make_folder=False)
+
+
+def _tasks(export: LabelExport) -> Iterator[dict[str, Any]]:
     for number, (frame, labels) in enumerate(export.by_frame(), start=1):
         results = [_result(label, frame, export.own_id(label)) for label in labels]
         annotation = {"id": number, "was_cancelled": False, "ground_truth": False, "result": results}
-        tasks.append(
-            {"id": number, "data": {"image": frame.name}, "annotations": [annotation], "predictions": []}
-        )
-    rows = ",\n".join(json.dumps(task, separators=(",", ":"), allow_nan=False) for task in tasks)
-    write_atomically(path, f"[\n{rows}\n]\n".encode("ascii"), make_folder=False)
+        yield {"id": number, "data": {"image": frame.name}, "annotations": [annotation], "predictions": []}
 
 
 def _result(label: Annotation, frame: Frame, own_id: str) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import configparser
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from curate.annotations import Annotation
@@ -183,39 +184,44 @@ def _read_line(
 def write_mot(path: Path, export: LabelExport) -> None:
     """Write gt/gt.txt, gt/labels.txt and seqinfo.ini of one recording, corners as pixel edges from 0.
 
-    Tracks whose id is no whole number are numbered anew; labels without a track have -1.
+    Tracks whose id is no whole number are numbered anew; labels without a track have -1. The recording's lines are held
+    in memory.
 
     Raises:
         DataError: Several recordings, or a class name of several lines.
         ProjectError: There is something at `path`, or it cannot be written.
     """
-    frames = FrameLookup.of(export.frames).by_index()
+    frames = FrameLookup.of(export.frames()).by_index()
     index_of = {frame.id: index for index, frame in frames.items()}
     first = frames[min(frames)]
     for name in export.classes:
         if not is_xml_text(name):
             raise DataError(f"labels.txt cannot hold the class name {name!r:.80}")
     numbers = {name: number for number, name in enumerate(export.classes, start=1)}
-    tracks = _track_numbers(export, first.clip)
-    lines = sorted(_line(label, index_of[label.frame_id], numbers, tracks) for label in export.annotations)
+    labels = [label for _, found in export.by_frame(masks=False) for label in found]
+    tracks = _track_numbers(labels, first.clip)
+    lines = sorted(_line(label, index_of[label.frame_id], numbers, tracks) for label in labels)
     head = (
         f"[Sequence]\nname={'_'.join(first.clip.split())}\nimDir=img1\nseqLength={max(frames) + 1}\n"
         f"imWidth={first.width}\nimHeight={first.height}\nimExt=.jpg\n"
     )
-    files: dict[str, Content] = {
-        "gt/gt.txt": "".join(f"{line}\n" for _, _, _, line in lines).encode("ascii"),
-        "gt/labels.txt": "".join(f"{name}\n" for name in export.classes).encode(),
-        "seqinfo.ini": head.encode(),
-    }
-    for frame in export.frames:
-        if frame.id in export.images:
-            suffix = PurePosixPath(frame.path).suffix
-            files[f"img1/{index_of[frame.id] + 1:06d}{suffix}"] = export.images[frame.id]
-    write_folder(path, files)
+    files: list[tuple[str, Content]] = [
+        ("gt/gt.txt", "".join(f"{line}\n" for _, _, _, line in lines).encode("ascii")),
+        ("gt/labels.txt", "".join(f"{name}\n" for name in export.classes).encode()),
+        ("seqinfo.ini", head.encode()),
+    ]
+    write_folder(path, chain(files, _images(export, index_of)))
 
 
-def _track_numbers(export: LabelExport, clip: str) -> dict[str, int]:
-    ids = sorted({label.track_id for label in export.annotations if label.track_id is not None})
+def _images(export: LabelExport, index_of: Mapping[str, int]) -> Iterator[tuple[str, Content]]:
+    for frame in export.frames():
+        image = export.image(frame)
+        if image is not None:
+            yield f"img1/{index_of[frame.id] + 1:06d}{PurePosixPath(frame.path).suffix}", image
+
+
+def _track_numbers(labels: Sequence[Annotation], clip: str) -> dict[str, int]:
+    ids = sorted({label.track_id for label in labels if label.track_id is not None})
     own = {track: own_track(track, clip) for track in ids}
     result = {track: int(name) for track, name in own.items() if is_id_number(name) and int(name) >= 0}
     taken, free = set(result.values()), 1
@@ -231,8 +237,6 @@ def _track_numbers(export: LabelExport, clip: str) -> dict[str, int]:
 def _line(
     label: Annotation, index: int, numbers: Mapping[str, int], tracks: Mapping[str, int]
 ) -> tuple[int, int, str, str]:
-    if label.label not in numbers:
-        raise DataError(f'its class "{label.label}" is not among the classes', item=f"annotation {label.id}")
     x1, y1, x2, y2 = written_box(label.bbox_xyxy)
     track = -1 if label.track_id is None else tracks[label.track_id]
     sides = [value_text(value) for value in (x1, y1, x2 - x1, y2 - y1)]

@@ -19,7 +19,7 @@ from curate.formats import (
     voc,
     yolo,
 )
-from curate.formats._coco_export import annotations_to_coco
+from curate.formats._coco_export import export_to_coco
 from curate.formats._coco_import import coco_to_labels
 from curate.formats._coco_read import read_coco
 from curate.formats._coco_write import write_coco
@@ -88,8 +88,7 @@ def _read_coco(path: Path, report: ImportReport, options: ReadOptions) -> LabelS
 
 
 def _write_coco(path: Path, export: LabelExport) -> None:
-    data = annotations_to_coco(export.frames, export.annotations, export.classes, id_prefix=export.id_prefix)
-    write_coco(path, data)
+    write_coco(path, export_to_coco(export))
 
 
 def _read_cvat_video(path: Path, report: ImportReport, options: ReadOptions) -> LabelSet:

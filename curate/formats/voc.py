@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
@@ -12,7 +13,7 @@ from curate.errors import FormatError
 from curate.formats._carry import CARRY_KEY, carried, carried_json, with_carried, written_box
 from curate.formats._sources import files_under, load_xml, peek_xml
 from curate.formats._values import as_text, comparable_name, shown
-from curate.formats._write import companion_files, one_file_a_frame, write_folder
+from curate.formats._write import FilePerFrame, write_folder
 from curate.formats._xml import add_text, is_xml_text, text_value, to_number, value_text, xml_bytes
 from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
@@ -147,21 +148,25 @@ def write_voc(path: Path, export: LabelExport) -> None:
         DataError: Two frames share a file, or XML cannot hold a class name.
         ProjectError: There is something at `path`, or it cannot be written.
     """
-    rows = export.by_frame()
-    targets = one_file_a_frame([frame for frame, _ in rows], ".xml")
-    files: dict[str, Content] = dict(companion_files(export, "JPEGImages"))
-    for frame, labels in rows:
-        files[f"Annotations/{targets[frame.id]}"] = xml_bytes(_file(frame, labels, export))
-    stems = "".join(f"{target.removesuffix('.xml')}\n" for target in sorted(targets.values()))
-    files["ImageSets/Main/default.txt"] = stems.encode()
+    write_folder(path, _files(export))
+
+
+def _files(export: LabelExport) -> Iterator[tuple[str, Content]]:
+    files = FilePerFrame(export, ".xml")
+    for frame, labels in export.by_frame(masks=False):
+        yield f"Annotations/{files.path(frame)}", xml_bytes(_file(frame, labels, export))
+        image = export.image(frame)
+        if image is not None:
+            yield f"JPEGImages/{frame.name}", image
+    stems = (f"{path.removesuffix('.xml')}\n".encode() for path in sorted(files.paths))
+    yield "ImageSets/Main/default.txt", stems
     if not any(":" in name for name in export.classes):
         # By this file other programs learn of classes that are not VOC's own twenty.
         rows_of_map = ["# label:color_rgb:parts:actions", *(f"{name}:::" for name in export.classes)]
-        files["labelmap.txt"] = "".join(f"{row}\n" for row in rows_of_map).encode()
-    write_folder(path, files)
+        yield "labelmap.txt", "".join(f"{row}\n" for row in rows_of_map).encode()
 
 
-def _file(frame: Frame, annotations: list[Annotation], export: LabelExport) -> Element:
+def _file(frame: Frame, annotations: Sequence[Annotation], export: LabelExport) -> Element:
     root = Element("annotation")
     add_text(root, "filename", frame.name)
     size = SubElement(root, "size")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +18,7 @@ from curate.formats._items import IMAGE_SUFFIXES
 from curate.formats._masks import valid_polygons
 from curate.formats._sources import files_under, load_yaml, read_text
 from curate.formats._values import as_text, shown
-from curate.formats._write import companion_files, one_file_a_frame, write_folder
+from curate.formats._write import FilePerFrame, write_folder
 from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.report import BadItem, ImportReport
 from curate.geometry import Rle
@@ -218,22 +218,25 @@ def write_yolo_segment(path: Path, export: LabelExport) -> None:
 
 
 def _write(path: Path, export: LabelExport, *, polygons: bool) -> None:
+    write_folder(path, _files(export, polygons))
+
+
+def _files(export: LabelExport, polygons: bool) -> Iterator[tuple[str, Content]]:
     numbers = {name: number for number, name in enumerate(export.classes)}
-    rows = export.by_frame()
-    targets = one_file_a_frame([frame for frame, _ in rows], ".txt")
-    files: dict[str, Content] = dict(companion_files(export, "images/train"))
-    for frame, labels in rows:
+    files = FilePerFrame(export, ".txt")
+    for frame, labels in export.by_frame(masks=polygons):
         lines = [_line(label, frame, numbers, polygons) for label in labels]
-        files[f"labels/train/{targets[frame.id]}"] = "".join(f"{line}\n" for line in lines).encode("ascii")
+        yield f"labels/train/{files.path(frame)}", "".join(f"{line}\n" for line in lines).encode("ascii")
+        image = export.image(frame)
+        if image is not None:
+            yield f"images/train/{frame.name}", image
     # No "path": Ultralytics takes "." for the folder that it was started in; without, for the file's own.
     declaration = {
         "train": "images/train",
         "val": "images/train",
         "names": {number: name for name, number in numbers.items()},
     }
-    text = yaml.safe_dump(declaration, sort_keys=False, allow_unicode=True)
-    files["data.yaml"] = text.encode()
-    write_folder(path, files)
+    yield "data.yaml", yaml.safe_dump(declaration, sort_keys=False, allow_unicode=True).encode()
 
 
 def _line(label: Annotation, frame: Frame, numbers: Mapping[str, int], polygons: bool) -> str:

@@ -15,6 +15,7 @@ from curate.errors import ConflictError, NotFoundError
 from curate.store import schema
 from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked, dump_json
+from curate.store.origins import add_origins
 from curate.store.records import FrameOrigin, QuarantinedItem, SiteSettings
 
 __all__ = ["FrameStore"]
@@ -45,30 +46,11 @@ class FrameStore(StoreBase):
         with self.begin() as connection:
             for chunk in chunked(frames):
                 added += _add_chunk(connection, chunk)
-            blurred = _add_origins(connection, origins)
+            blurred = add_origins(connection, origins)
             if added or blurred:
                 detail = {"frames": added, "blurred": blurred} if blurred else {"frames": added}
                 write_audit(connection, self.actor, "frames.add", detail=detail)
         return added
-
-    def frame_origins(
-        self, clear: Iterable[str] | None = None, frame_ids: Iterable[str] | None = None
-    ) -> list[FrameOrigin]:
-        """What is known of pictures that were blurred, by clear digest; each filter narrows.
-
-        Args:
-            clear: Only of these clear pictures (SHA-256, hex).
-            frame_ids: Only of these frames.
-        """
-        table = schema.frame_origins.c
-        query = sa.select(schema.frame_origins).order_by(table.clear_sha256)
-        if clear is not None:
-            query = query.where(table.clear_sha256.in_(sorted(set(clear))))
-        if frame_ids is not None:
-            query = query.where(table.frame_id.in_(sorted(set(frame_ids))))
-        with self._read() as connection:
-            rows = connection.execute(query)
-            return [FrameOrigin(row.clear_sha256, row.frame_id, json.loads(row.blur)) for row in rows]
 
     def frames(
         self,
@@ -160,6 +142,21 @@ class FrameStore(StoreBase):
         while page:
             yield from page
             page = self.frames_page(_PAGE, page[-1], include_excluded, clip)
+
+    def each_frame_by_name(self, *, include_excluded: bool = True) -> Iterator[Frame]:
+        """As `each_frame`, of all recordings in the order of the names."""
+        table = schema.frames
+        query = sa.select(table).order_by(table.c.name).limit(_PAGE)
+        if not include_excluded:
+            query = query.where(~sa.func.coalesce(table.c.excluded, sa.false()))
+        page = query
+        while True:
+            with self._read() as connection:
+                frames = [_frame(row) for row in connection.execute(page)]
+            yield from frames
+            if len(frames) < _PAGE:
+                return
+            page = query.where(table.c.name > frames[-1].name)
 
     def frame(self, frame_id: str) -> Frame:
         """One frame.
@@ -359,30 +356,3 @@ def _add_chunk(connection: Connection, frames: list[Frame]) -> int:
     if aliases:
         connection.execute(sa.insert(schema.frame_aliases), aliases)
     return len(new)
-
-
-def _add_origins(connection: Connection, origins: Iterable[FrameOrigin]) -> list[dict[str, Any]]:
-    """Add those whose clear picture is not known; how they were blurred, each way once with its number of frames."""
-    table = schema.frame_origins
-    ways: dict[str, dict[str, Any]] = {}
-    for chunk in chunked(origins):
-        fresh = {origin.clear_sha256: origin for origin in chunk}
-        query = sa.select(table.c.clear_sha256).where(table.c.clear_sha256.in_(list(fresh)))
-        for known in connection.execute(query).scalars().all():
-            del fresh[known]
-        for origin in fresh.values():
-            way = {key: value for key, value in origin.blur.items() if key != "regions"}
-            entry = ways.setdefault(dump_json(way, item=origin.frame_id), {**way, "frames": 0, "regions": 0})
-            entry["frames"] += 1
-            entry["regions"] += int(origin.blur.get("regions", 0))
-        rows = [
-            {
-                "clear_sha256": origin.clear_sha256,
-                "frame_id": origin.frame_id,
-                "blur": dump_json(dict(origin.blur), item=f"frame {origin.frame_id}"),
-            }
-            for origin in fresh.values()
-        ]
-        if rows:
-            connection.execute(sa.insert(table), rows)
-    return [ways[key] for key in sorted(ways)]

@@ -238,6 +238,22 @@ class LabelStore(StoreBase):
                 )
             }
 
+    def label_ids(self, frame_ids: Iterable[str]) -> list[str]:
+        """Ids of the labels that ever were on some frames, of all sources, deleted ones too."""
+        query, found = sa.select(_heads.c.id), list[str]()
+        with self._read() as connection:
+            for chunk in chunked(sorted(set(frame_ids))):
+                found += connection.execute(query.where(_heads.c.frame_id.in_(chunk))).scalars()
+        return found
+
+    def label_ids_by_frame(self, frames: Iterable[Frame], source: str) -> Iterator[str]:
+        """Ids of the labels of `labels_by_frame`, far cheaper than the labels."""
+        query = sa.select(_heads.c.id).where(_heads.c.source == source, ~_heads.c.deleted)
+        for chunk in chunked((frame.id for frame in frames), _FRAMES):
+            with self._read() as connection:
+                found = list(connection.execute(query.where(_heads.c.frame_id.in_(chunk))).scalars())
+            yield from found
+
     def sources(self) -> list[SourceCount]:
         """Every label source with its current labels and their frames."""
         table = schema.source_tallies

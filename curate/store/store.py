@@ -16,6 +16,7 @@ from curate.store.jobs import JobStore
 from curate.store.labels import LabelStore
 from curate.store.leases import LeaseStore
 from curate.store.migrate import HEAD, migrate, stored_revision
+from curate.store.origins import OriginStore
 from curate.store.purge import PurgeStore
 from curate.store.results import ResultStore
 from curate.store.users import UserStore
@@ -33,6 +34,7 @@ class Store(
     JobStore,
     UserStore,
     LeaseStore,
+    OriginStore,
     BackupStore,
     CheckStore,
     PurgeStore,

@@ -1,5 +1,6 @@
 """Dataset versions: immutable manifests with a content hash, a parent and a diff."""
 
+from curate.versions.labels import load_version_annotations, version_label_ids, version_labels_by_frame
 from curate.versions.manifest import Manifest
 from curate.versions.versions import (
     LabelChange,
@@ -9,7 +10,6 @@ from curate.versions.versions import (
     diff_versions,
     get_version,
     list_versions,
-    load_version_annotations,
 )
 
 __all__ = [
@@ -22,4 +22,6 @@ __all__ = [
     "get_version",
     "list_versions",
     "load_version_annotations",
+    "version_label_ids",
+    "version_labels_by_frame",
 ]

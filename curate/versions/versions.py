@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.annotations import Annotation
 from curate.errors import DataError, FormatError, StoreError
 from curate.store import Store, VersionRecord, pack_text
 from curate.versions.manifest import (
@@ -31,7 +30,7 @@ __all__ = [
     "diff_versions",
     "get_version",
     "list_versions",
-    "load_version_annotations",
+    "without_purged",
 ]
 
 _ID_DIGITS = 12
@@ -272,28 +271,11 @@ def get_version(store: Store, version_id: str) -> Version:
     return _version(record, manifest)
 
 
-def load_version_annotations(store: Store, version: Version, split: str | None = None) -> list[Annotation]:
-    """The labels of a version exactly as they were, by frame id and label id; purged ones are left out.
-
-    Args:
-        store: The store.
-        version: The version.
-        split: Only those on frames of this split.
-
-    Raises:
-        NotFoundError: The store does not hold a revision of the version.
-    """
-    labels = store.exact_revisions(_without_purged(store, version.manifest.annotations))
-    if split is None:
-        return labels
-    return [label for label in labels if version.manifest.splits[label.frame_id] == split]
-
-
 def diff_versions(store: Store, before: Version, after: Version) -> VersionDiff:
     """What changed between two versions; of purged labels nothing is known but that they were there."""
     revisions_before, revisions_after = _differing(before.manifest, after.manifest)
-    was = {label.id: label for label in store.exact_revisions(_without_purged(store, revisions_before))}
-    now = {label.id: label for label in store.exact_revisions(_without_purged(store, revisions_after))}
+    was = {label.id: label for label in store.exact_revisions(without_purged(store, revisions_before))}
+    now = {label.id: label for label in store.exact_revisions(without_purged(store, revisions_after))}
     changes = sorted(
         (
             LabelChange(
@@ -325,11 +307,6 @@ def diff_versions(store: Store, before: Version, after: Version) -> VersionDiff:
         classes_changed=before.manifest.classes != after.manifest.classes,
         policy_changed=before.manifest.policy_hash != after.manifest.policy_hash,
     )
-
-
-def _without_purged(store: Store, wanted: Mapping[str, int]) -> Mapping[str, int]:
-    gone = store.tombstones("label")
-    return {key: number for key, number in wanted.items() if key not in gone} if gone else wanted
 
 
 def _differing(before: Manifest, after: Manifest) -> tuple[dict[str, int], dict[str, int]]:
@@ -397,3 +374,9 @@ def _version(record: VersionRecord, manifest: Manifest) -> Version:
 
 def _name(change: LabelChange) -> str:
     return str(change.label_after or change.label_before)
+
+
+def without_purged(store: Store, wanted: Mapping[str, int]) -> Mapping[str, int]:
+    """Label id -> revision of those that no purge took away."""
+    gone = store.tombstones("label")
+    return {key: number for key, number in wanted.items() if key not in gone} if gone else wanted

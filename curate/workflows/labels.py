@@ -1,33 +1,28 @@
-"""Labels in from files and out to files."""
+"""Labels in from files."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
-from curate.annotations import Annotation, Frame
+from curate.annotations import Annotation
 from curate.errors import ConfigError, DataError
 from curate.formats import (
-    Content,
     FrameLookup,
     ImportReport,
-    LabelExport,
     OnError,
     ReadOptions,
-    get_format,
     place_labels,
     read_labels,
 )
 from curate.store import Role
-from curate.versions import get_version, load_version_annotations
-from curate.workflows.coverage import covered_frames, mark_covered
+from curate.workflows.coverage import mark_covered
 from curate.workflows.frame_names import frames_by_name
 from curate.workflows.project import Project
 
-__all__ = ["LabelImport", "export_coco", "export_labels", "import_coco", "import_labels"]
+__all__ = ["LabelImport", "import_coco", "import_labels"]
 
 
 @dataclass(frozen=True)
@@ -166,91 +161,6 @@ def import_coco(
 ) -> LabelImport:
     """`import_labels` of a COCO file."""
     return import_labels(project, file, format="coco", source=source, on_error=on_error)
-
-
-def export_labels(
-    project: Project,
-    path: Path,
-    *,
-    format: str = "coco",  # noqa: A002
-    source: str | None = None,
-    version: str | None = None,
-    clip: str | None = None,
-    frame_ids: list[str] | None = None,
-    images: bool = False,
-) -> tuple[int, int]:
-    """Write labels; the same labels always give the same bytes.
-
-    Args:
-        project: The project.
-        path: A file, replaced at once when everything is written; or a folder, which must be new or empty.
-        format: Name of a format.
-        source: Current labels of this source; the working source when None.
-        version: Or the labels of a dataset version.
-        clip: Only frames of this recording.
-        frame_ids: Only these frames.
-        images: Copy the frames' images beside the labels, for formats that are folders.
-
-    Returns:
-        Number of frames and of labels.
-
-    Raises:
-        ConfigError: No such format, or it only comes in.
-        DataError: There is nothing to export, or the format cannot hold it.
-        ProjectError: It cannot be written.
-    """
-    chosen = get_format(format)
-    if chosen.write is None:
-        raise ConfigError(f"{chosen.title} is only read, not written", item="format")
-    frames, annotations = _chosen_labels(project, source, version)
-    if clip is not None:
-        frames = [frame for frame in frames if frame.clip == clip]
-    if frame_ids is not None:
-        wanted = set(frame_ids)
-        frames = [frame for frame in frames if frame.id in wanted]
-    if not frames:
-        raise DataError("there is no frame to export", item="--clip" if clip is not None else None)
-    kept = {frame.id for frame in frames}
-    annotations = [annotation for annotation in annotations if annotation.frame_id in kept]
-    prefix = "" if version is not None else f"{source or project.config.labels.working}:"
-    files: dict[str, Content] = {}
-    if images:
-        read = project.frame_files
-        files = {f.id: partial(read.read, f) if read.remote else read.path(f) for f in frames}
-    chosen.write(path, LabelExport(frames, annotations, project.config.classes, prefix, files))
-    return len(frames), len(annotations)
-
-
-def export_coco(
-    project: Project,
-    file: Path,
-    *,
-    source: str | None = None,
-    version: str | None = None,
-    frame_ids: list[str] | None = None,
-) -> tuple[int, int]:
-    """`export_labels` as COCO."""
-    return export_labels(project, file, source=source, version=version, frame_ids=frame_ids)
-
-
-def _chosen_labels(
-    project: Project, source: str | None, version: str | None
-) -> tuple[list[Frame], list[Annotation]]:
-    if version is not None:
-        if source is not None:
-            raise ConfigError("give a version or a source, not both", item="--source")
-        chosen = get_version(project.store, version)
-        frames = project.store.frames(ids=list(chosen.manifest.splits))
-        return frames, load_version_annotations(project.store, chosen)
-    source = source or project.config.labels.working
-    covered = covered_frames(project, source)
-    frames = [frame for frame in project.store.frames(include_excluded=False) if frame.id in covered]
-    if not frames:
-        known = ", ".join(entry.source for entry in project.store.sources()) or "none"
-        raise DataError(
-            f"source {source!r} has looked at no frame", item="--source", hint=f"there is: {known}"
-        )
-    return frames, project.store.annotations(source=source)
 
 
 def _apart(project: Project, annotations: list[Annotation]) -> list[Annotation]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from curate.annotations import Annotation
 from curate.errors import DataError, FormatError, ProjectError
+from curate.formats import LabelExport, get_format
+from curate.formats._coco_ids import AnnotationNumbers, _number
+from curate.formats._values import is_id_number
 from curate.formats.coco import (
     annotations_to_coco,
     coco_bytes,
@@ -300,3 +304,49 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(frames, tmp_path):
     write_coco(path, data)
     assert path.read_bytes().endswith(b"}\n")
     assert sorted(item.name for item in tmp_path.iterdir()) == ["folder", "out.json"]
+
+
+def _one_after_the_other(ids):
+    """The numbers by definition: ids in their order, each takes the first number that is free."""
+    taken = {int(value) for value in ids if is_id_number(value)}
+    numbers = {}
+    for value in sorted(value for value in ids if not is_id_number(value)):
+        number = _number(value)
+        while number in taken:
+            number += 1
+        taken.add(number)
+        numbers[value] = number
+    return numbers | {value: int(value) for value in ids if is_id_number(value)}
+
+
+@given(
+    st.sets(st.text("abcdefghij", min_size=1, max_size=3), max_size=30),
+    st.sets(st.integers(-3, 60), max_size=25),
+    st.sampled_from([5, 20, 60]),
+)
+def test_numbers_of_ids_that_meet(texts, own, room):
+    """In so little room most of them do."""
+    ids = [*texts, *map(str, own)]
+    digest = hashlib.sha256
+
+    class Small:
+        def __init__(self, data):
+            self._value = int(digest(data).hexdigest()[:8], 16) % room
+
+        def hexdigest(self):
+            return f"{self._value:012x}"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curate.formats._coco_ids.hashlib.sha256", Small)
+        numbers = AnnotationNumbers(lambda: ids)
+        assert {value: numbers[value] for value in ids} == _one_after_the_other(ids)
+        if ids:
+            with pytest.raises(DataError, match="two annotations have this id"):
+                AnnotationNumbers(lambda: [*ids, ids[0]])
+
+
+def test_an_export_that_is_read_in_runs_is_the_same_file(frames, tmp_path):
+    labels = examples(frames)
+    export = LabelExport.of(frames[::-1], labels[::-1], CLASSES)
+    get_format("coco").write(tmp_path / "runs.json", export)
+    assert (tmp_path / "runs.json").read_bytes() == coco_bytes(annotations_to_coco(frames, labels, CLASSES))

@@ -47,7 +47,7 @@ def written(folder, name, shown, labels, **options):
     path = target(folder, name)
     if name == "coco-results":
         labels = [replace(one, score=one.score or 0.5) for one in labels]
-    get_format(name).write(path, LabelExport(shown, labels, CLASSES, **options))
+    get_format(name).write(path, LabelExport.of(shown, labels, CLASSES, **options))
     return path
 
 
@@ -389,7 +389,7 @@ def test_class_names_that_yaml_would_take_for_something_else(name, make_frame, t
     classes = ["yes", "no", "null", "1", "person: x", "on", "~", "car # red", "1e3"]
     frame = make_frame("a.jpg")
     labels = [label(frame, id=f"l{n}", label=each) for n, each in enumerate(classes)]
-    get_format(name).write(tmp_path / "out", LabelExport([frame], labels, classes))
+    get_format(name).write(tmp_path / "out", LabelExport.of([frame], labels, classes))
     declared = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text("utf-8"))
     assert declared["names"] == dict(enumerate(classes))
     assert "path" not in declared  # Ultralytics would take "." for the folder that it was started in.

@@ -237,7 +237,7 @@ class TestRealRecording:
             out = tmp_path / file.name
             shown = [frame for frame in frames if frame.id in set(result.frame_ids)]
             classes = sorted({label.label for label in result.annotations})
-            FORMATS["cvat-video"].write(out, LabelExport(shown, result.annotations, classes))
+            FORMATS["cvat-video"].write(out, LabelExport.of(shown, result.annotations, classes))
             _, again, clean = placed(out, frames)
             assert clean.lines() == []
             key = lambda label: label.id  # noqa: E731

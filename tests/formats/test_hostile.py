@@ -258,7 +258,7 @@ def test_frame_names_never_lead_out_of_an_export(tmp_path, make_frame, name, for
     image = tmp_path / "stored.jpg"
     image.write_bytes(b"x")
     (tmp_path / "a").mkdir()
-    export = LabelExport([frame], [label(frame)], CLASSES, "", {frame.id: image})
+    export = LabelExport.of([frame], [label(frame)], CLASSES, "", {frame.id: image})
     try:
         FORMATS[format_name].write(tmp_path / "a" / "out", export)
     except DataError as error:
@@ -273,13 +273,13 @@ def test_frame_names_never_lead_out_of_an_export(tmp_path, make_frame, name, for
 
 def test_a_folder_is_whole_or_not_there(tmp_path):
     with pytest.raises(ProjectError, match="cannot be written"):
-        write_folder(tmp_path / "out", {"a.txt": b"x", "b.txt": tmp_path / "missing.jpg"})
+        write_folder(tmp_path / "out", [("a.txt", b"x"), ("b.txt", tmp_path / "missing.jpg")])
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
     with pytest.raises(ProjectError):
-        write_folder(tmp_path / "file" / "out", {"a.txt": b"x"})
+        write_folder(tmp_path / "file" / "out", [("a.txt", b"x")])
     with pytest.raises(ProjectError, match="something here already"):
-        write_folder(tmp_path / "file", {"a.txt": b"x"})
+        write_folder(tmp_path / "file", [("a.txt", b"x")])
 
 
 @pytest.mark.parametrize("name", ["=1+2", "+1", "-1", "@SUM(A1)", "\tx", " "])

@@ -17,7 +17,8 @@ from curate.errors import ConfigError, ConflictError, DataError, FormatError
 from curate.formats.registry import FORMATS
 from curate.geometry import Polygon
 from curate.workflows.coverage import covered_frames, mark_covered
-from curate.workflows.labels import export_labels, import_labels
+from curate.workflows.label_export import export_labels
+from curate.workflows.labels import import_labels
 from curate.workflows.project import Project
 
 BOTH_WAYS = sorted(name for name, entry in FORMATS.items() if entry.read and entry.write)

@@ -19,7 +19,7 @@ from curate.framefiles.cache import PictureCache
 from curate.workflows.backup import backup, restore
 from curate.workflows.database import check
 from curate.workflows.ingest import ingest
-from curate.workflows.labels import export_labels
+from curate.workflows.label_export import export_labels
 from curate.workflows.progress import Quiet
 from curate.workflows.project import Project
 from curate.workflows.purge import plan_purge, purge
