@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ _ITEM_KEYS = ("name", "file_name", "width", "height")
 _ORDER = {name: place for place, name in enumerate((*_HEAD_KEYS, *_ITEM_KEYS, *OWN_KEYS))}
 # "id" opens every entry.
 _ORDER["id"] = -1
+_LEAVES = frozenset({str, int, float, bool, type(None)})
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def coco_bytes(data: Mapping[str, Any]) -> bytes:
@@ -62,18 +65,26 @@ def write_coco(path: str | Path, data: Mapping[str, Any]) -> None:
 
 def _dump(value: Any, item: str) -> str:
     try:
-        return json.dumps(_ordered(value), separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(_ordered(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise FormatError(f"cannot be written as JSON: {error}", item=item) from error
 
 
 def _ordered(value: Any) -> Any:
     """Known keys in our order, all others sorted, at every depth."""
+    if type(value) in _LEAVES:
+        return value
     if isinstance(value, Mapping):
-        return {key: _ordered(value[key]) for key in sorted(value, key=_key_order)}
+        return {key: _ordered(value[key]) for key in _ordered_keys(tuple(value))}
     if isinstance(value, list | tuple):
         return [_ordered(item) for item in value]
     return value
+
+
+@lru_cache(4096)
+def _ordered_keys(keys: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Millions of entries have a few sets of keys between them."""
+    return tuple(sorted(keys, key=_key_order))
 
 
 def _key_order(key: Any) -> tuple[int, str]:

@@ -71,7 +71,7 @@ def to_annotation(row: Any) -> Annotation:
         mask=None
         if row.mask is None
         else mask_from_dict(json.loads(row.mask), f"annotation {row.annotation_id}"),
-        attributes=json.loads(row.attributes),
+        attributes={} if row.attributes == "{}" else json.loads(row.attributes),
         revision=row.revision,
         **{name: getattr(row, name) for name in PLAIN},
     )
