@@ -57,13 +57,17 @@ def test_ingest_writes_into_the_bucket_and_only_there(empty_project: Project, vi
 
 @pytest.mark.slow
 def test_scan_reads_each_picture_once_over_the_network(far, monkeypatch) -> None:
-    project, _, _ = far
-    fetched = []
+    root = far[0].root
+    site = (root / "site.yaml").read_text()
+    # Judges that hardly trained see hundreds of objects: their masks would take longer than all else.
+    (root / "site.yaml").write_text(site.replace("model: {", "model: {mask_head: false, "))
+    project, fetched = Project.open(root), []
     read = RemoteFrames.read
     monkeypatch.setattr(
         RemoteFrames, "read", lambda files, frame: fetched.append(frame.id) or read(files, frame)
     )
     scan(project)
+    project.store.close()
     assert len(fetched) >= 12
     assert sorted(fetched) == sorted(set(fetched))
 
