@@ -23,7 +23,7 @@ from curate.config import parse_site
 from curate.config.schema import SiteConfig
 from curate.errors import CurateError
 from curate.formats._place import place_labels
-from curate.formats.images import decode_image
+from curate.formats.images import decode_image, encode_like
 from curate.formats.lookup import FrameLookup
 from curate.formats.registry import ReadOptions, detect_format, read_labels
 from curate.formats.report import ImportReport
@@ -149,7 +149,12 @@ def _site(data: bytes) -> CurateError | None:
 
 
 def _image(data: bytes) -> CurateError | None:
-    return _caught(lambda: decode_image(data, max_pixels=1_000_000))
+    def work() -> None:
+        image = decode_image(data, max_pixels=1_000_000)
+        again = decode_image(encode_like(data, image))  # As blurring at ingest stores it.
+        assert again.shape == image.shape
+
+    return _caught(work)
 
 
 class _Site:
@@ -309,6 +314,7 @@ def _site_seeds() -> list[bytes]:
     return [text.encode() for text in texts] + [
         b"classes: [person, car]\nframes: {every_n: 1}\nsplit: {folds: 2}\n",
         b"classes: [person]\nframes: {url: 's3://bucket/a/b', cache_mb: 100}\n",
+        b"classes: [person]\nprivacy: {blur: heads_and_plates}\n",
     ]
 
 
