@@ -12,8 +12,8 @@ import numpy as np
 
 from curate.bench.ui_browser import browser_page, served
 from curate.bench.ui_project import queue_project
+from curate.workflows.crop_map import embedding_map
 from curate.workflows.embedding_store import Embedded, crop_key, save_vectors, vectors_path
-from curate.workflows.maps import embedding_map
 from curate.workflows.progress import Quiet, Reporter
 from curate.workflows.project import Project
 

@@ -198,8 +198,11 @@ def stats(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
             markup=False,
         )
     if len(pairs) > 1:
-        rows = [[*pair, entry.issues, entry.same_verdict, entry.kappa] for pair, entry in pairs.items()]
-        print_table("pairs", ["one", "other", "issues", "same verdict", "kappa"], rows)
+        rows = [
+            [*pair, entry.issues, entry.same_verdict, entry.kappa, entry.mean_iou]
+            for pair, entry in pairs.items()
+        ]
+        print_table("pairs", ["one", "other", "issues", "same verdict", "kappa", "mean IoU"], rows)
 
 
 def second(

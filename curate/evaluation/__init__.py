@@ -31,7 +31,7 @@ from curate.evaluation.results import (
     RecallAtAlarms,
     SubsetResult,
 )
-from curate.evaluation.settings import EvalSettings, settings_from_site, site_slices
+from curate.evaluation.settings import EvalSettings, places_in_slice, settings_from_site, site_slices
 
 __all__ = [
     "Ap",
@@ -63,6 +63,7 @@ __all__ = [
     "gold_hash",
     "headline",
     "moving_objects",
+    "places_in_slice",
     "settings_from_site",
     "site_slices",
     "verdict_sentence",

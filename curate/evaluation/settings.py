@@ -14,7 +14,14 @@ from curate.config.schema import SiteConfig, SliceConfig
 from curate.errors import ConfigError, DataError
 from curate.types import BoolArray, FloatArray, IntArray, Ring
 
-__all__ = ["MATCH_IOU", "EvalSettings", "settings_from_site", "share_inside", "site_slices"]
+__all__ = [
+    "MATCH_IOU",
+    "EvalSettings",
+    "places_in_slice",
+    "settings_from_site",
+    "share_inside",
+    "site_slices",
+]
 
 MATCH_IOU = 0.5
 """Overlap from which a detection is the object: operating points, error kinds and confusion use it."""
@@ -95,19 +102,10 @@ def site_slices(
         DataError: A slice asks for moving objects and `moving` is not given.
     """
     boxes = np.asarray([entry.bbox_xyxy for entry in annotations], float).reshape(-1, 4)
-    heights = boxes[:, 3] - boxes[:, 1]
+    labels = [item.label for item in annotations]
     result: dict[str, BoolArray] = {}
     for entry in slices:
-        keep = np.ones(len(annotations), bool)
-        if entry.label is not None:
-            keep &= np.array([item.label == entry.label for item in annotations], bool)
-        if entry.region is not None:
-            area = shapely.make_valid(shapely.Polygon(entry.region))
-            keep &= shapely.intersects_xy(area, (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3])
-        if entry.min_height is not None:
-            keep &= heights >= entry.min_height
-        if entry.max_height is not None:
-            keep &= heights < entry.max_height
+        keep = places_in_slice(entry, boxes, labels)
         if entry.occluded is not None:
             keep &= np.array([item.occluded == entry.occluded for item in annotations], bool)
         if entry.moving is not None:
@@ -116,6 +114,28 @@ def site_slices(
             keep &= np.asarray(moving) == int(entry.moving)
         result[entry.name] = keep
     return result
+
+
+def places_in_slice(entry: SliceConfig, boxes: FloatArray, labels: Sequence[str]) -> BoolArray:
+    """(N,) which boxes meet a slice's class, region and height; whether they are occluded or move is not asked.
+
+    Args:
+        entry: The slice.
+        boxes: (N, 4) x1, y1, x2, y2 in pixels.
+        labels: N classes.
+    """
+    keep = np.ones(len(boxes), bool)
+    heights = boxes[:, 3] - boxes[:, 1]
+    if entry.label is not None:
+        keep &= np.asarray(labels, object) == entry.label
+    if entry.region is not None:
+        area = shapely.make_valid(shapely.Polygon(entry.region))
+        keep &= shapely.intersects_xy(area, (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3])
+    if entry.min_height is not None:
+        keep &= heights >= entry.min_height
+    if entry.max_height is not None:
+        keep &= heights < entry.max_height
+    return keep
 
 
 def share_inside(boxes: FloatArray, regions: Sequence[Ring]) -> FloatArray:

@@ -1,6 +1,7 @@
 """Review: decisions as one transaction each, undo, files of decisions, progress."""
 
 from curate.review.agreement import (
+    NOTHING,
     Agreement,
     ReviewerStats,
     agreement,
@@ -16,6 +17,7 @@ from curate.review.files import ApplyReport, FailedLine, apply_decisions, export
 from curate.review.progress import ReviewProgress, TypeProgress, expected_errors, review_progress
 
 __all__ = [
+    "NOTHING",
     "Agreement",
     "ApplyReport",
     "DecisionOutcome",

@@ -7,12 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curate.annotations import Decision, DecisionKind, Issue, IssueState, replace
+import numpy as np
+
+from curate.annotations import Decision, DecisionKind, Issue, IssueState, IssueType, replace
 from curate.errors import ConflictError, DataError
+from curate.geometry.boxes import box_iou
 from curate.review.progress import pace
 from curate.store import DoubleJudgement, Opinion, Role, Store
+from curate.types import BoxTuple
 
 __all__ = [
+    "NOTHING",
     "Agreement",
     "ReviewerStats",
     "agreement",
@@ -22,6 +27,8 @@ __all__ = [
     "second_queue",
 ]
 
+NOTHING = "nothing"
+"""What stands where somebody deletes a label, leaves the frame out, or finds nothing missing."""
 _PAGE = 1000
 _NO_VERDICT = (DecisionKind.SKIP, DecisionKind.UNDO, DecisionKind.ADD)
 
@@ -37,12 +44,19 @@ class Agreement:
         kappa: Cohen's kappa of error against no error: 1 perfect, 0 no better than chance. None where both always
             said the same one thing, and before the first issue. (Cohen 1960, Educational and Psychological
             Measurement 20, 37-46.)
+        classes: What stands there by the one and by the other, a class or `NOTHING`, and how often; the most
+            frequent first. By pair, the one is the first of the pair.
+        shapes: Issues after which both leave a box, and both boxes are known: an opinion "edit" says no shape.
+        mean_iou: Mean overlap of these two boxes, 0..1. None without any.
     """
 
     issues: int
     same_verdict: float | None
     same_side: float | None
     kappa: float | None
+    classes: tuple[tuple[str, str, int], ...] = ()
+    shapes: int = 0
+    mean_iou: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,27 +167,43 @@ def agreement_by_pair(store: Store) -> dict[tuple[str, str], Agreement]:
     for both in store.double_judgements():
         one, other = sorted((both.first.reviewer, both.second.reviewer))
         pairs.setdefault((one, other), []).append(both)
-    return {pair: _agreement(pairs[pair], None) for pair in sorted(pairs)}
+    return {pair: _agreement(pairs[pair], None, pair[0]) for pair in sorted(pairs)}
 
 
-def _agreement(judged: Sequence[DoubleJudgement], reviewer: str | None) -> Agreement:
-    verdicts = [
-        (
-            _verdict(both.issue, both.first.kind, both.first.label),
-            _verdict(both.issue, both.second.kind, both.second.label),
-        )
-        for both in judged
-        if reviewer in (None, both.first.reviewer, both.second.reviewer)
-    ]
-    if not verdicts:
+def _agreement(judged: Sequence[DoubleJudgement], reviewer: str | None, one: str | None = None) -> Agreement:
+    """Of those that `reviewer` judged, None for all; what `one` said stands first, None for what was decided."""
+    outcomes = []
+    for both in judged:
+        if reviewer in (None, both.first.reviewer, both.second.reviewer):
+            first = _decided(both.issue, both.first)
+            second = _outcome(both.issue, both.second.kind, both.second.label)
+            outcomes.append((second, first) if both.second.reviewer == one else (first, second))
+    if not outcomes:
         return Agreement(0, None, None, None)
+    verdicts = [(first.verdict, second.verdict) for first, second in outcomes]
+    classes = Counter((first.label, second.label) for first, second in outcomes)
+    overlaps = [
+        float(box_iou(np.array([first.box]), np.array([second.box]))[0, 0])
+        for first, second in outcomes
+        if first.box is not None and second.box is not None
+    ]
     sides = [(first == "keep", second == "keep") for first, second in verdicts]
     total = len(verdicts)
     observed = sum(a == b for a, b in sides) / total
     kept = [sum(side[at] for side in sides) / total for at in (0, 1)]
     chance = kept[0] * kept[1] + (1 - kept[0]) * (1 - kept[1])
     same = sum(a == b for a, b in verdicts) / total
-    return Agreement(total, same, observed, None if chance == 1 else (observed - chance) / (1 - chance))
+    return Agreement(
+        total,
+        same,
+        observed,
+        None if chance == 1 else (observed - chance) / (1 - chance),
+        tuple(
+            (*pair, count) for pair, count in sorted(classes.items(), key=lambda item: (-item[1], item[0]))
+        ),
+        len(overlaps),
+        sum(overlaps) / len(overlaps) if overlaps else None,
+    )
 
 
 def reviewer_stats(store: Store) -> list[ReviewerStats]:
@@ -219,10 +249,33 @@ def _first(store: Store, issue_id: str) -> Decision | None:
     return store.decision(status.decision_id).decision
 
 
-def _verdict(issue: Issue, kind: DecisionKind, label: str | None) -> str:
-    """A verdict in one word; to apply a proposal is to do what it says."""
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A verdict in one word, and what stands at the place of the issue by it: class and box, as far as known."""
+
+    verdict: str
+    label: str
+    box: BoxTuple | None
+
+
+def _outcome(issue: Issue, kind: DecisionKind, label: str | None) -> _Outcome:
+    """What a verdict means; to apply a proposal is to do what it says."""
+    proposal = issue.proposal
+    name, box = kind.value, issue.bbox_xyxy
     if kind is DecisionKind.APPLY:
-        name, label = issue.proposal.kind.value, issue.proposal.label
-    else:
-        name = kind.value
-    return f"{name} {label}" if name == "relabel" else name
+        name, label = proposal.kind.value, proposal.label
+        box = proposal.bbox_xyxy or box
+    verdict = f"{name} {label}" if name == "relabel" else name
+    missing = issue.type is IssueType.MISSING and name == "keep"
+    if name in ("delete_label", "exclude_frame") or missing or box is None:
+        return _Outcome(verdict, NOTHING, None)
+    there = label if name in ("relabel", "add") and label else issue.label or NOTHING
+    return _Outcome(verdict, there, None if kind is DecisionKind.EDIT else box)
+
+
+def _decided(issue: Issue, decision: Decision) -> _Outcome:
+    """The same for a decision, which also says what was drawn."""
+    found = _outcome(issue, decision.kind, decision.label)
+    if decision.kind in (DecisionKind.EDIT, DecisionKind.ADD) and decision.bbox_xyxy is not None:
+        return replace(found, box=decision.bbox_xyxy)
+    return found

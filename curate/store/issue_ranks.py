@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from curate.annotations import IssueState, IssueType
 from curate.store import schema
 from curate.store.audit import write_audit
-from curate.store.base import StoreBase, chunked, dump_json
+from curate.store.base import STREAM, StoreBase, chunked, dump_json
 from curate.store.tallies import recount_issues
+from curate.types import BoxTuple
 
 __all__ = ["IssueRankStore", "WaitingIssue"]
 
@@ -57,6 +58,16 @@ class IssueRankStore(StoreBase):
             )
             for row in rows
         ]
+
+    def placed_issues(self) -> Iterator[tuple[str, float, str | None, BoxTuple]]:
+        """Id, severity, class and place of every issue that has a place, in no order, one at a time."""
+        columns = (_table.c.id, _table.c.severity, _table.c.label, _table.c.payload)
+        query = sa.select(*columns).where(_table.c.state.concat("") != IssueState.OBSOLETE.value)
+        with self._read() as connection, connection.execute(query.execution_options(**STREAM)) as rows:
+            for issue_id, severity, label, payload in rows:
+                box = json.loads(payload).get("bbox_xyxy")
+                if box is not None:
+                    yield issue_id, severity, label, tuple(box)
 
     def rank_issues(self, ranks: Mapping[str, tuple[float, float]]) -> int:
         """Give issues that wait a new probability and severity; those that are decided or gone stay as they are.

@@ -24,6 +24,9 @@ __all__ = ["IssueStore"]
 
 _table = schema.issues
 _RANK = (_table.c.severity.desc(), _table.c.id)
+# Not `state = 'open'`: a database would then walk an index by rank and look every row up where it lies.
+_is_open = _table.c.state.concat("") == IssueState.OPEN.value
+_TYPES = {kind.value: kind for kind in IssueType}
 
 
 class IssueStore(StoreBase):
@@ -80,6 +83,7 @@ class IssueStore(StoreBase):
         *,
         clip: str | None = None,
         probability: tuple[float, float] | None = None,
+        among: Sequence[str] | None = None,
     ) -> IssuePage:
         """A page of the queue: severity falling, then id.
 
@@ -93,6 +97,7 @@ class IssueStore(StoreBase):
             after: `IssuePage.next` of the page before.
             clip: Only on frames of this recording.
             probability: Only with a P(error) from the first to the second number, both included.
+            among: Only of these ids, some hundred at most.
 
         Raises:
             StoreError: `after` is not such a cursor, or `limit` is below 1.
@@ -106,6 +111,8 @@ class IssueStore(StoreBase):
         ]
         if clip is not None:
             fixed.append(_table.c.clip == clip)
+        if among is not None:
+            fixed.append(_table.c.id.in_(among))
         if probability is not None:
             fixed.append(_table.c.probability.between(*probability))
         rows: list[Any] = []
@@ -196,14 +203,27 @@ class IssueStore(StoreBase):
             ]
 
     def open_subjects(self) -> list[tuple[str | None, str, IssueType]]:
-        """Label id (None for a whole frame or a missing label), frame id and type of every open issue.
-
-        In rank order, most severe first. Nothing else of the issues is read, so that 100,000 take a moment.
-        """
+        """Label id (None for a whole frame or a missing label), frame id and type of every open issue, in no order."""
         columns = (_table.c.annotation_id, _table.c.frame_id, _table.c.type)
-        query = sa.select(*columns).where(_table.c.state == IssueState.OPEN.value).order_by(*_RANK)
         with self._read() as connection:
-            return [(label, frame, IssueType(kind)) for label, frame, kind in connection.execute(query)]
+            rows = connection.execute(sa.select(*columns).where(_is_open))
+            return [(label, frame, _TYPES[kind]) for label, frame, kind in rows]
+
+    def flagged_labels(self) -> dict[str, IssueType]:
+        """Label id -> type of its open issue, the most severe one; labels without one are left out."""
+        columns = (_table.c.annotation_id, _table.c.type, _table.c.severity)
+        found: dict[str, tuple[float, str]] = {}
+        with self._read() as connection:
+            for label, kind, severity in connection.execute(sa.select(*columns).where(_is_open)):
+                if label is not None and (label not in found or severity > found[label][0]):
+                    found[label] = (severity, kind)
+        return {label: _TYPES[kind] for label, (_, kind) in found.items()}
+
+    def open_by_frame(self) -> dict[str, int]:
+        """Frame id -> number of its open issues; frames without any are left out."""
+        query = sa.select(_table.c.frame_id, sa.func.count()).where(_is_open).group_by(_table.c.frame_id)
+        with self._read() as connection:
+            return {str(frame): int(count) for frame, count in connection.execute(query)}
 
     def set_issue_state(self, issue_id: str, state: IssueState, decision_id: str | None) -> None:
         """Move an issue to another state on behalf of a decision. Reviewers do it by a decision.

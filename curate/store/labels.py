@@ -269,6 +269,15 @@ class LabelStore(StoreBase):
         with self._read() as connection:
             return set(connection.execute(query).scalars())
 
+    def label_counts(self, source: str) -> dict[str, int]:
+        """Frame id -> number of its current labels of a source; frames without any are left out."""
+        query = sa.select(_heads.c.frame_id, sa.func.count()).where(
+            _heads.c.source == source, ~_heads.c.deleted
+        )
+        with self._read() as connection:
+            rows = connection.execute(query.group_by(_heads.c.frame_id))
+            return {str(frame): int(count) for frame, count in rows}
+
     def has_masks(self, source: str, sample: int = 500) -> bool | None:
         """Whether any of the first current labels of a source has a mask; None without labels.
 

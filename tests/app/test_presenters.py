@@ -23,14 +23,21 @@ from crossguard_app.presenters.maps import (
     crop_cloud,
     undo_all,
 )
-from crossguard_app.presenters.overview import recent_decisions, stages, type_rows
+from crossguard_app.presenters.overview import (
+    class_confusion,
+    pair_rows,
+    people_rows,
+    recent_decisions,
+    stages,
+    type_rows,
+)
 from crossguard_app.presenters.queue import WINDOW, editor_base, queue_data
 from crossguard_app.presenters.queue_filter import QueueFilter
 from crossguard_app.presenters.sync import SyncResult
 from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
 from curate.annotations import Decision, DecisionKind, IssueState, IssueType, ProposalKind
 from curate.errors import ConflictError
-from curate.review import decide
+from curate.review import agreement_by_pair, decide, give_opinion, reviewer_stats
 from curate.workflows.status import project_status
 
 
@@ -101,6 +108,26 @@ def test_recent_decisions_in_words(sample) -> None:
         "took back: proposal applied, 3 labels",
         "proposal applied (undone since), 3 labels",
     ]
+
+
+def test_what_two_people_say_of_the_same_issues(sample) -> None:
+    store = sample.project.store
+    decide(store, Decision(uuid.uuid4().hex, DecisionKind.APPLY, "zoe", sample.issues[5].id))
+    give_opinion(store, sample.issues[5].id, "<b>ann", DecisionKind.KEEP)
+    decide(store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "zoe", sample.issues[0].id))
+    give_opinion(store, sample.issues[0].id, "<b>ann", DecisionKind.KEEP)
+    pairs = agreement_by_pair(store)
+    (row,) = pair_rows(pairs)
+    assert (row["One"], row["Other"], row["Issues"], row["Same verdict"]) == ("<b>ann", "zoe", 2, 50)
+    assert (row["Mean IoU"], row["Boxes"]) == (pytest.approx(1), 1)
+    table = class_confusion(pairs["<b>ann", "zoe"])
+    assert list(table) == ["bicycle", "person", "nothing"]
+    assert (table.loc["person", "bicycle"], table.loc["nothing", "nothing"], table.to_numpy().sum()) == (
+        1,
+        1,
+        2,
+    )
+    assert [entry["Second opinions"] for entry in people_rows(reviewer_stats(store))] == [2, 0]
 
 
 def test_frames_by_filter_and_their_neighbours(sample) -> None:

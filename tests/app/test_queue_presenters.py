@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -40,6 +41,28 @@ def test_filters_narrow_by_recording_probability_and_slice(sample) -> None:
     assert numbers(sample, QueueFilter(slice="left half")) == [0, 1, 2, 5, 9]
     both = QueueFilter(types=(IssueType.SPURIOUS,), slice="tall", probability=(0, 0.62))
     assert numbers(sample, both) == [6, 7, 8]
+
+
+def test_a_slice_is_found_at_any_depth_and_follows_the_labels(sample, monkeypatch) -> None:
+    store, tall = sample.project.store, QueueFilter(slice="tall")
+    monkeypatch.setattr("crossguard_app.presenters.queue_filter._STEP", 1)
+    assert numbers(sample, tall) == [3, 6, 7, 8]
+    assert [int(issue.id, 16) for issue in tall.page(sample.project, 2)] == [3, 6]
+    monkeypatch.setattr(type(store), "placed_issues", lambda _: pytest.fail("read a second time"))
+    decide(store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "ann", sample.issues[3].id))
+    assert numbers(sample, tall) == [6, 7, 8]
+    assert numbers(sample, replace(tall, state=IssueState.DECIDED)) == [3]
+    # Its label was made smaller since: it is tall no longer.
+    label = store.annotation(sample.issues[6].annotation_id)
+    x1, _, x2, y2 = label.bbox_xyxy
+    store.append_revision(
+        replace(label, bbox_xyxy=(x1, y2 - 40, x2, y2)), parent=0, actor="ann", decision_id=None
+    )
+    assert numbers(sample, tall) == [7, 8]
+    monkeypatch.undo()
+    # Another order of the queue is another look.
+    store.rank_issues({sample.issues[8].id: (0.9, 0.99)})
+    assert numbers(sample, tall) == [8, 7]
 
 
 def test_every_filter_has_a_token_of_its_own() -> None:

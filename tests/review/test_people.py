@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from curate.annotations import DecisionKind, IssueState, IssueType
+from curate.annotations import DecisionKind, IssueState, IssueType, Proposal, ProposalKind
 from curate.errors import AccessError, ConflictError, DataError, NotFoundError
 from curate.review import (
     LabelChanged,
@@ -236,6 +236,39 @@ def test_second_opinions_and_agreement(many, new):
     assert {pair: entry.issues for pair, entry in pairs.items()} == {("ann", "bob"): 7, ("ann", "cleo"): 1}
     assert pairs["ann", "bob"] == result
     assert agreement(many).issues == 8
+
+
+def test_classes_and_boxes_of_two_people(store, make_issue, new):
+    drawn, proposed = (10.0, 20.0, 30.0, 60.0), (10.0, 20.0, 30.0, 40.0)
+    kinds = {
+        "relabel": (IssueType.WRONG_CLASS, Proposal(ProposalKind.RELABEL, "car")),
+        "shape": (IssueType.BAD_LOCATION, Proposal(ProposalKind.EDIT, None, proposed)),
+        "gap": (IssueType.MISSING, Proposal(ProposalKind.ADD, "car", proposed)),
+        "gone": (IssueType.SPURIOUS, Proposal(ProposalKind.DELETE_LABEL)),
+    }
+    store.upsert_issues(
+        make_issue(name, type=kind, label="person", bbox_xyxy=drawn, proposal=proposal,
+                   annotation_id=None if name == "gap" else "abcd"[number])
+        for number, (name, (kind, proposal)) in enumerate(kinds.items())
+    )  # fmt: skip
+    decide(store, new("apply", issue_id="relabel", reviewer="zoe"))
+    give_opinion(store, "relabel", "ann", DecisionKind.KEEP)
+    decide(store, new("edit", issue_id="shape", reviewer="zoe", bbox_xyxy=drawn))
+    give_opinion(store, "shape", "ann", DecisionKind.APPLY)
+    decide(store, new("keep", issue_id="gap", reviewer="zoe"))
+    give_opinion(store, "gap", "ann", DecisionKind.APPLY)
+    decide(store, new("apply", issue_id="gone", reviewer="zoe"))
+    give_opinion(store, "gone", "ann", DecisionKind.EDIT)
+    (pair,) = agreement_by_pair(store).items()
+    assert pair[0] == ("ann", "zoe"), "by name, whoever was first"
+    assert set(pair[1].classes) == {
+        ("person", "car", 1), ("person", "person", 1), ("car", "nothing", 1), ("person", "nothing", 1),
+    }  # fmt: skip
+    # zoe drew the whole box, ann would have taken the half; the relabelled one both leave as it is.
+    assert (pair[1].shapes, pair[1].mean_iou) == (2, pytest.approx(0.75))
+    assert {(one, other) for one, other, _ in agreement(store).classes} == {
+        ("car", "person"), ("person", "person"), ("nothing", "car"), ("nothing", "person"),
+    }  # fmt: skip
 
 
 def test_the_share_is_the_same_for_everybody(many, new):

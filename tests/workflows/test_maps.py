@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from curate.annotations import Annotation, Decision, DecisionKind, IssueState, replace
@@ -17,6 +18,7 @@ from curate.embeddings import CropIndex
 from curate.errors import NotFoundError
 from curate.review import decide
 from curate.workflows import whole_frames
+from curate.workflows.crop_map import embedding_map, map_now
 from curate.workflows.dataset import working_frames
 from curate.workflows.embedding_store import (
     Embedded,
@@ -26,7 +28,8 @@ from curate.workflows.embedding_store import (
     load_vectors,
     vectors_path,
 )
-from curate.workflows.maps import FRAME_COLUMNS, embedding_map, frame_map, similar_crops, similar_frames
+from curate.workflows.maps import FRAME_COLUMNS, frame_map, similar_crops, similar_frames
+from curate.workflows.picked import send_labels
 from curate.workflows.progress import Cancelled, Quiet, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scan import scan
@@ -186,6 +189,54 @@ def test_similar_crops_follow_the_labels_of_now(scanned: Project) -> None:
     assert similar_crops(scanned, second, 4) == []
 
 
+def test_the_map_follows_decisions_without_being_made_anew(
+    scanned: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = scanned.store
+    known = map_now(scanned)
+    before = known.points
+    flagged = store.flagged_labels()
+    one, two, three, four = [a for a in store.annotations(source="cheap") if a.id not in flagged][:4]
+
+    def say(kind: DecisionKind, **fields: object) -> str:
+        decision = Decision(uuid.uuid4().hex, kind, "ann", **fields)  # type: ignore[arg-type]
+        decide(store, decision, classes=scanned.config.classes)
+        return decision.id
+
+    monkeypatch.setattr("curate.workflows.crop_map._layout", lambda _: pytest.fail("laid out anew"))
+    other = next(name for name in scanned.config.classes if name != one.label)
+    say(DecisionKind.RELABEL, annotation_id=one.id, label=other)
+    gone = say(DecisionKind.DELETE_LABEL, annotation_id=two.id)
+    x1, y1, x2, y2 = three.bbox_xyxy
+    box = (x1, y1, x2 - 1, y2 - 1)
+    moved = say(DecisionKind.EDIT, annotation_id=three.id, bbox_xyxy=box)
+    say(DecisionKind.DELETE_LABEL, annotation_id=four.id)
+    changed = map_now(scanned, known)
+    ids = set(before["annotation_id"])
+    assert ids - set(changed.points["annotation_id"]) == {two.id, three.id, four.id}
+    say(DecisionKind.UNDO, undoes=moved)
+    say(DecisionKind.UNDO, undoes=gone)
+    sent = send_labels(scanned, [three], "ann")
+    issue = next(
+        issue for issue in store.issues(limit=100).issues if issue.annotation_id not in (None, three.id)
+    )
+    say(DecisionKind.KEEP, issue_id=issue.id)
+    changed = map_now(scanned, changed)
+    row = changed.points.set_index("annotation_id").loc[three.id]
+    assert row["issue_type"] == store.issue(sent.issues[0]).type.value
+    assert row["source"] == "cheap", "undone: as its source wrote it"
+    assert map_now(scanned, changed).points.equals(changed.points)
+
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(changed.points, embedding_map(scanned))
+    same = before.merge(changed.points, on="annotation_id")
+    assert (same["x_x"] == same["x_y"]).all(), "what is deleted or changed does not move the others"
+    assert changed.points.set_index("annotation_id").loc[one.id, "source"] == "ann"
+    # A frame taken out may move the folds: then everything is read.
+    exclude(scanned, one.frame_id)
+    pd.testing.assert_frame_equal(map_now(scanned, changed).points, embedding_map(scanned))
+
+
 def test_before_a_scan_there_is_nothing_alike_and_nobody_unknown(project: Project) -> None:
     frame, label = project.store.frames()[0], project.store.annotations(source="cheap")[0]
     assert frame_map(project).empty
@@ -211,7 +262,8 @@ def test_maps_and_searches_do_not_load_torch(scanned: Project) -> None:
     frame, label = working_frames(scanned)[0], scanned.store.annotations(source="cheap")[0]
     program = (
         "import sys\n"
-        "from curate.workflows.maps import embedding_map, frame_map, similar_crops, similar_frames\n"
+        "from curate.workflows.crop_map import embedding_map\n"
+        "from curate.workflows.maps import frame_map, similar_crops, similar_frames\n"
         "from curate.workflows.project import Project\n"
         "assert not {'torch', 'faiss', 'onnxruntime'} & set(sys.modules)\n"
         "project = Project.open(sys.argv[1])\n"

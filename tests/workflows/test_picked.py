@@ -94,6 +94,9 @@ def test_what_is_open_is_told_without_reading_the_issues(project: Project) -> No
     sent = send_labels(project, labels[:2], "ann")
     whole = send_frames(project, project.store.frames()[2:], "ann")
     take_from_queue(project, sent.issues[:1])
+    issue = project.store.issue(sent.issues[1])
+    assert project.store.flagged_labels() == {issue.annotation_id: IssueType.OUTLIER}
+    assert sum(project.store.open_by_frame().values()) == 2
     assert sorted(project.store.open_subjects(), key=str) == sorted(
         [
             (project.store.issue(sent.issues[1]).annotation_id, labels[1].frame_id, IssueType.OUTLIER),

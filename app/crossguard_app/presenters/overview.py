@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import pandas as pd
 
 from crossguard_app.presenters.review_log import decision_text
 from crossguard_app.presenters.wording import TITLES
-from curate.review import review_progress
+from curate.review import NOTHING, Agreement, ReviewerStats, review_progress
 from curate.store import Store
 from curate.workflows.project import Project
 from curate.workflows.status import ProjectStatus
 
-__all__ = ["RecentDecision", "Stage", "next_step", "recent_decisions", "stages", "type_rows"]
+__all__ = [
+    "RecentDecision",
+    "Stage",
+    "class_confusion",
+    "next_step",
+    "pair_rows",
+    "people_rows",
+    "recent_decisions",
+    "stages",
+    "type_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,52 @@ def type_rows(store: Store) -> list[dict[str, object]]:
         }
         for entry in rows
     ]
+
+
+def people_rows(stats: Sequence[ReviewerStats]) -> list[dict[str, object]]:
+    """What everybody did."""
+    return [
+        {
+            "Who": entry.reviewer,
+            "Decisions": entry.decisions,
+            "Corrected": entry.corrected,
+            "Kept": entry.kept,
+            "Skipped": entry.skipped,
+            "Undone": entry.undone,
+            "Second opinions": entry.opinions,
+            "Agrees with others": None if entry.agreement is None else 100 * entry.agreement,
+            "Seconds each": entry.seconds_per_decision,
+        }
+        for entry in stats
+    ]
+
+
+def pair_rows(pairs: Mapping[tuple[str, str], Agreement]) -> list[dict[str, object]]:
+    """How far every two people agree on the issues that both judged."""
+    return [
+        {
+            "One": one,
+            "Other": other,
+            "Issues": entry.issues,
+            "Same verdict": None if entry.same_verdict is None else 100 * entry.same_verdict,
+            "Error or not": None if entry.same_side is None else 100 * entry.same_side,
+            "Kappa": entry.kappa,
+            "Mean IoU": entry.mean_iou,
+            "Boxes": entry.shapes,
+        }
+        for (one, other), entry in pairs.items()
+    ]
+
+
+def class_confusion(entry: Agreement) -> pd.DataFrame:
+    """Counts of what stands there by the one (rows) and by the other (columns); "nothing" last."""
+    names = sorted({name for one, other, _ in entry.classes for name in (one, other)} - {NOTHING})
+    if any(NOTHING in (one, other) for one, other, _ in entry.classes):
+        names.append(NOTHING)
+    table = pd.DataFrame(0, index=names, columns=names)
+    for one, other, count in entry.classes:
+        table.loc[one, other] += count
+    return table
 
 
 def recent_decisions(store: Store, limit: int = 8) -> list[RecentDecision]:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from curate.annotations import Annotation, Issue, IssueState, IssueType
 from curate.evaluation import site_slices
 from curate.store import Store
+from curate.workflows.issue_slices import issue_slices
 from curate.workflows.project import Project
 
-__all__ = ["SLICE_DEPTH", "QueueFilter", "slice_names"]
+__all__ = ["QueueFilter", "slice_names"]
 
-SLICE_DEPTH = 4000
-"""Issues that are looked through for those of a slice: no index holds sizes and regions."""
-_STEP = 200
+_STEP = 100
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class QueueFilter:
         labels: Classes.
         clip: Recording.
         probability: Lowest and highest P(error), both included.
-        slice: Name of a slice of site.yaml; looked for among the first `SLICE_DEPTH` of the others.
+        slice: Name of a slice of site.yaml.
     """
 
     state: IssueState = IssueState.OPEN
@@ -53,27 +52,27 @@ class QueueFilter:
     def page(self, project: Project, limit: int) -> tuple[Issue, ...]:
         """The first issues, at most `limit`."""
         if self.slice is None:
-            return self._read(project.store, limit, None)[0]
+            return self._read(project.store, limit, None)
         found: list[Issue] = []
-        after: str | None = None
-        for _ in range(SLICE_DEPTH // _STEP):
-            issues, after = self._read(project.store, _STEP, after)
+        members, start = issue_slices(project), 0
+        while len(found) < limit and (ids := members.of(self.slice, start, _STEP)):
+            # Those that the other filters leave, with their labels as they are by now.
+            issues = self._read(project.store, _STEP, ids)
             found += _in_slice(project, self.slice, issues)
-            if len(found) >= limit or after is None:
-                break
+            start += _STEP
         return tuple(found[:limit])
 
-    def _read(self, store: Store, limit: int, after: str | None) -> tuple[tuple[Issue, ...], str | None]:
+    def _read(self, store: Store, limit: int, among: Sequence[str] | None) -> tuple[Issue, ...]:
         page = store.issues(
             (self.state,),
             self.types or None,
             self.labels or None,
             limit=limit,
-            after=after,
+            among=among,
             clip=self.clip,
             probability=None if self.probability == (0.0, 1.0) else self.probability,
         )
-        return page.issues, page.next
+        return page.issues
 
 
 def slice_names(project: Project) -> list[str]:

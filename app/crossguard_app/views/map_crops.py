@@ -28,18 +28,22 @@ from crossguard_app.views.parts import hint_panel
 from crossguard_app.views.working import computed
 from curate.annotations import Annotation, DecisionKind
 from curate.types import IntArray
+from curate.workflows.crop_map import CropMap, map_now
 from curate.workflows.embedding_store import Embedded
 from curate.workflows.picked import send_labels
 from curate.workflows.project import Project
 
 __all__ = ["crops_part"]
 
+_known: dict[str, CropMap] = {}
+
 
 def _map(project: Project, version: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    from curate.workflows.maps import embedding_map
-
     def make(_: object) -> tuple[pd.DataFrame, dict[str, Any]]:
-        points = embedding_map(current_project())
+        # One at a time, as `computed` has it; after a decision only what it changed is read.
+        where = project.store.where
+        _known[where] = map_now(current_project(), _known.get(where))
+        points = _known[where].points
         return points, {} if points.empty else crop_cloud(project, points).encoded()
 
     return computed("crop-map", str(project.root), version, "Laying out the map of labels", make)

@@ -12,6 +12,7 @@ from crossguard_app.presenters.comparison import headline
 from crossguard_app.presenters.overview import next_step, recent_decisions, stages, type_rows
 from crossguard_app.resources import current_project
 from crossguard_app.views.parts import ago, job_line, stage_strip
+from crossguard_app.views.people import people_part
 from crossguard_app.views.training import VERDICTS
 from curate.store import JobState
 from curate.workflows.jobs import refresh_jobs
@@ -129,3 +130,4 @@ def page() -> None:
         _review(project)
     with right:
         _history(project)
+    people_part(project)

@@ -10,6 +10,8 @@ from crossguard_app.resources import current_project
 from crossguard_app.state import query, remember, reviewer
 from crossguard_app.views.editing import Editing
 from crossguard_app.views.queue_filters import queue_filter
+from crossguard_app.views.working import computed
+from curate.workflows.issue_slices import issue_slices, slices_stamp
 
 _KEY = "queue-editor"
 
@@ -46,4 +48,12 @@ def page() -> None:
     project = current_project()
     with st.container(key="filters"):
         queue = queue_filter(project)
+    if queue.slice is not None:  # Here, so that the page says what it waits for; the presenter finds it made.
+        computed(
+            "issue-slices",
+            str(project.root),
+            slices_stamp(project),
+            "Looking which issues lie in which slice",
+            lambda _: issue_slices(project),
+        )
     _bench(queue)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from crossguard_app.presenters.queue_filter import SLICE_DEPTH, QueueFilter, slice_names
+from crossguard_app.presenters.queue_filter import QueueFilter, slice_names
 from crossguard_app.presenters.wording import TITLES
 from crossguard_app.state import query, remember, seed
 from curate.annotations import IssueState, IssueType
@@ -100,7 +100,7 @@ def _more(project: Project) -> tuple[str | None, str | None, int, int]:
                 names,
                 key="queue-slice",
                 placeholder="Everywhere",
-                help=f"Slices of site.yaml; looked for among the first {SLICE_DEPTH:,} issues.",
+                help="Slices of site.yaml.",
             )
         else:
             st.caption("`slices` of site.yaml would stand here: parts of the place, small or hidden objects.")
