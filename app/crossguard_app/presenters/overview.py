@@ -160,10 +160,9 @@ def class_confusion(entry: Agreement) -> pd.DataFrame:
     names = sorted({name for one, other, _ in entry.classes for name in (one, other)} - {NOTHING})
     if any(NOTHING in (one, other) for one, other, _ in entry.classes):
         names.append(NOTHING)
-    table = pd.DataFrame(0, index=names, columns=names)
-    for one, other, count in entry.classes:
-        table.loc[one, other] += count
-    return table
+    counts = {(one, other): count for one, other, count in entry.classes}
+    rows = [[counts.get((one, other), 0) for other in names] for one in names]
+    return pd.DataFrame(rows, index=names, columns=names)
 
 
 def recent_decisions(store: Store, limit: int = 8) -> list[RecentDecision]:

@@ -13,7 +13,7 @@ from curate.workflows.project import Project
 
 __all__ = ["people_part"]
 
-_PERCENT = {"format": "%.0f %%"}
+_PERCENT = "%.0f %%"
 
 
 def people_part(project: Project) -> None:
@@ -28,7 +28,8 @@ def people_part(project: Project) -> None:
         width="stretch",
         column_config={
             "Agrees with others": st.column_config.NumberColumn(
-                **_PERCENT, help="Share of the issues judged twice on which both said error, or both no error"
+                format=_PERCENT,
+                help="Share of the issues judged twice on which both said error, or both no error",
             ),
             "Seconds each": st.column_config.NumberColumn(
                 format="%.1f", help="Median time between two decisions, pauses left out"
@@ -53,9 +54,9 @@ def _pairs(pairs: Mapping[tuple[str, str], Agreement]) -> None:
             hide_index=True,
             width="stretch",
             column_config={
-                "Same verdict": st.column_config.NumberColumn(**_PERCENT),
+                "Same verdict": st.column_config.NumberColumn(format=_PERCENT),
                 "Error or not": st.column_config.NumberColumn(
-                    **_PERCENT, help="Both said that it is an error, or both that it is none"
+                    format=_PERCENT, help="Both said that it is an error, or both that it is none"
                 ),
                 "Kappa": st.column_config.NumberColumn(
                     format="%.2f", help="Of error or not (Cohen): 1 is perfect, 0 no better than chance"
