@@ -8,49 +8,23 @@ import cv2
 import numpy as np
 import onnxruntime
 
-folder, names = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+folder = Path(sys.argv[1])
 signature = json.loads((folder / "signature.json").read_text())
 session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-entry, outputs = signature["inputs"][0], [output["name"] for output in signature["outputs"]]
-size = entry["letterbox"]["content_width"], entry["letterbox"]["content_height"]
-
-
-def shrink(path: Path) -> np.ndarray:
-    return cv2.resize(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), size)
-
-
-def stretch(mask: np.ndarray, box: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    (width, height), (x, y) = (box[2:] - box[:2]) / mask.shape[0], box[:2] - 0.5
-    move = np.array([[width, 0, x + width / 2], [0, height, y + height / 2]])
-    whole = cv2.warpAffine(mask, move, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE) >= 0.5
-    (x1, y1), (x2, y2) = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
-    inside = np.zeros_like(whole)
-    inside[y1:y2, x1:x2] = whole[y1:y2, x1:x2]
-    return inside
-
-
-canvas = np.zeros((len(names), *entry["shape"][1:]), np.uint8)
-for target, name in zip(canvas, names, strict=True):
-    target[: size[1], : size[0], :3] = image = shrink(name)
-    if difference := entry.get("difference"):  # only where the detector looks at the background, too
-        both = np.stack([image, shrink(folder / difference["plate"])]).astype(np.float32)
-        change = np.abs(np.subtract(*np.log(both + difference["offset"])))
-        change = (change - np.median(change, axis=(0, 1))) * difference["levels"]
-        target[: size[1], : size[0], 3:] = np.clip(change, 0, 255)
-lowest = np.array([signature["thresholds"]["score"]], np.float32)
-values = dict(zip(outputs, session.run(None, {"canvas": canvas, "score": lowest}), strict=True))
-found = []
-for index, name in enumerate(names):
-    picture = cv2.imread(str(name))
-    for at in np.flatnonzero(values["image"] == index):
-        box, label = values["boxes"][at], signature["classes"][values["classes"][at]]
-        found.append(
-            {"image": str(name), "class": label, "score": float(values["scores"][at]), "box": box.tolist()}
-        )
-        if "masks" in values:
-            mask = stretch(values["masks"][at], box, picture)
-            found[-1]["pixels"] = int(mask.sum())
-            picture[mask] = picture[mask] // 2 + np.array([0, 128, 0], np.uint8)
-        cv2.rectangle(picture, box[:2].astype(int).tolist(), box[2:].astype(int).tolist(), (0, 255, 0), 2)
+entry, lowest = signature["inputs"][0], np.float32([signature["thresholds"]["score"]])
+width, height = entry["letterbox"]["content_width"], entry["letterbox"]["content_height"]
+for name in map(Path, sys.argv[2:]):
+    picture, canvas = cv2.imread(str(name)), np.zeros((1, *entry["shape"][1:]), np.uint8)
+    canvas[0, :height, :width, :3] = image = cv2.resize(picture, (width, height))[..., ::-1]
+    if extra := entry.get("difference"):  # only where the detector looks at the background, too
+        plate = cv2.resize(cv2.imread(str(folder / extra["plate"])), (width, height))[..., ::-1]
+        change = np.abs(np.subtract(*np.log(np.float32([image, plate]) + extra["offset"]))) * extra["levels"]
+        canvas[0, :height, :width, 3:] = np.clip(change - np.median(change, (0, 1)), 0, 255)
+    _, *values = session.run(None, {"canvas": canvas, "score": lowest})
+    for box, score, label, *mask in zip(*values, strict=True):
+        x1, y1, x2, y2 = (int(side) for side in (*np.floor(box[:2]), *np.ceil(box[2:])))
+        print(json.dumps([str(name), signature["classes"][label], float(score), box.tolist()]))
+        for share in mask:  # where it draws masks: 28 x 28 probabilities over the box
+            picture[y1:y2, x1:x2][cv2.resize(share, (x2 - x1, y2 - y1)) >= 0.5] //= 2
+        cv2.rectangle(picture, (x1, y1), (x2, y2), (0, 255, 0), 2)
     cv2.imwrite(str(name.with_suffix(".found.png")), picture)
-print(json.dumps(found, indent=1))
