@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 
+from curate.annotations import Decision, DecisionKind
 from curate.bench.kept import Kept
 from curate.bench.label_errors import recover
 from curate.bench.null import bench_null
@@ -14,14 +22,25 @@ from curate.bench.train_data import train_data
 from curate.config import recipe_for
 from curate.detectors import maskrcnn, maskrcnn_start
 from curate.errors import ConfigError, ModelError
+from curate.review import decide
 from curate.workflows import starting_point as starting_point_module
 from curate.workflows.evaluate import evaluate_run, load_detector, needed_gold
 from curate.workflows.export_model import export_model
 from curate.workflows.progress import Quiet, SubReporter
 from curate.workflows.project import Project
+from curate.workflows.retrain import retrain
 from curate.workflows.snapshot import snapshot
 from curate.workflows.starting_point import FALLBACK, starting_point
 from curate.workflows.train import train_config, train_version
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only lose by a second thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 class Told(Quiet):
@@ -128,12 +147,61 @@ def test_a_file_is_part_of_the_run_by_its_content(project: Project) -> None:
     assert run.state == "failed"
 
 
-@pytest.mark.slow
-def test_a_run_is_trained_judged_on_gold_and_described(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def small_parts(rows: int) -> MaskRCNN:
+    """torchvision's Mask R-CNN as it is, but on a ResNet-18 and with narrow heads."""
+    backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None, trainable_layers=5)
+    heads = {
+        "box_head": TwoMLPHead(256 * 7 * 7, 32),
+        "box_predictor": FastRCNNPredictor(32, rows),
+        "mask_head": MaskRCNNHeads(256, (32,), 1),
+        "mask_predictor": MaskRCNNPredictor(32, 32, rows),
+    }
+    return MaskRCNN(backbone, **heads)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A network and numbers of boxes that a test can wait for."""
     monkeypatch.setattr(maskrcnn, "_SAMPLED_BOXES", (16, 0.25))
     monkeypatch.setattr(maskrcnn, "_PROPOSALS", {"training": 60, "testing": 20})
+    for module in (maskrcnn, maskrcnn_start):
+        monkeypatch.setattr(module, "torchvision_parts", small_parts)
+    maskrcnn_start._coco_shapes.cache_clear()
+    yield
+    maskrcnn_start._coco_shapes.cache_clear()
+
+
+@pytest.mark.slow
+def test_retraining_and_comparing_with_weights_of_a_file(small: None, project: Project) -> None:
+    """The button with this recipe: a first detector, a fix, a second one from the first, before against after."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        state = small_parts(maskrcnn.COCO_ROWS).state_dict()
+    save_file(state, project.root / "own.safetensors")
+    opened = with_recipe(project, "own.safetensors")
+    first = retrain(opened)
+    label = opened.store.annotations(source="cheap")[0]
+    delete = Decision("one", DecisionKind.DELETE_LABEL, "ann", annotation_id=label.id)
+    decide(opened.store, delete)
+    second = retrain(opened)
+    assert (first.starts, second.starts) == ((None,), first.runs)
+    before, after = (opened.store.run(result.runs[0]) for result in (first, second))
+    assert before.config["architecture"] == after.config["architecture"] == "maskrcnn-resnet50-fpn-v2"
+    assert after.config["weights"].startswith("own.safetensors ")
+    assert after.config["steps"] < before.config["steps"]
+    assert second.against_before is not None
+    assert (second.against_before.before, second.against_before.after) == (first.runs, second.runs)
+    assert any("steps more" in note for note in second.against_before.comparison.notes)
+    measured = {entry.metric for entry in second.against_before.comparison.differences}
+    assert {"box_ap", "box_ap50", "mask_ap"} <= measured
+    assert retrain(opened).runs == second.runs  # nothing is trained twice
+    one, other = (load_file(opened.root / run.path / "model.safetensors") for run in (before, after))
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+    opened.store.close()
+
+
+@pytest.mark.slow
+def test_a_run_is_trained_judged_on_gold_and_described(small: None, project: Project, tmp_path: Path) -> None:
     opened = with_recipe(project, "bundled")
     run = train_version(opened, snapshot(opened).id)
     assert run.state == "done"
