@@ -45,7 +45,9 @@ __all__ = [
 COOKIE = "crossguard_session"
 _HOURS = 12
 _MOST_BYTES = 4096
-_attempts = Attempts()
+_PAIR, _ADDRESS, _NAME = Attempts(5), Attempts(20), Attempts(30)
+"""Failed attempts of one name from one address, of one address, of one name: five wrong passwords typed somewhere
+else keep nobody out, nor do those of a colleague behind the same proxy; a list of names or of addresses runs dry."""
 _checking = asyncio.Lock()
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
@@ -151,22 +153,24 @@ async def _sign_in(request: Request) -> Response:
             return _page("That is too long.", 413)
     fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
     name, password = (fields.get(field, [""])[0] for field in ("name", "password"))
+    # Behind a proxy on this machine (or one that FORWARDED_ALLOW_IPS names) uvicorn puts in the address that it tells.
     client = request.client.host if request.client else "unknown"
-    keys = (f"name {name[:64]}", f"from {client}")
+    counted = ((_PAIR, f"{name[:64]}\0{client}"), (_ADDRESS, client), (_NAME, name[:64]))
     # One check at a time: many at once would all ask before any had failed, and each takes argon2's memory.
     async with _checking:
-        wait = _attempts.wait(*keys)
+        wait = max(attempts.wait(key) for attempts, key in counted)
         if wait > 0:
             message = f"Too many attempts. Try again in {wait / 60:.0f} minutes."
             return _page(message, 429, {"Retry-After": f"{wait:.0f}"})
         try:
             cookie = await run_in_threadpool(_checked, name, password)
         except AccessError as error:
-            _attempts.failed(*keys)
+            for attempts, key in counted:
+                attempts.failed(key)
             return _page(error.message.capitalize() + ".", 401)
         except CurateError as error:
             return _page(error.message, 500)
-    _attempts.succeeded(f"name {name[:64]}")
+    _PAIR.succeeded(counted[0][1])
     answer = RedirectResponse(f"{base_path()}/", 303, headers=_HEADERS)
     secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
     answer.set_cookie(

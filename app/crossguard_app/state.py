@@ -7,10 +7,11 @@ import streamlit as st
 from crossguard_app.resources import current_project
 from crossguard_app.signin import has_oidc, person, sign_in_required, sign_out_form, signin_url
 from curate.errors import AccessError, ProjectError
+from curate.store import Role
 from curate.workflows.profile import clean_name, reviewer_name, set_reviewer_name
 from curate.workflows.project import Project
 
-__all__ = ["ask_reviewer", "ask_sign_in", "query", "remember", "reviewer", "seed"]
+__all__ = ["ask_reviewer", "ask_sign_in", "may_change", "query", "remember", "reviewer", "seed"]
 
 _REVIEWER = "reviewer"
 _WIDGET = "reviewer-input"
@@ -52,6 +53,12 @@ def reviewer() -> str:
             )
         return name
     return str(st.session_state.get(_REVIEWER) or reviewer_name())
+
+
+def may_change() -> bool:
+    """Whether the person at the browser may change anything; who may not gets no buttons for it."""
+    role = current_project().store.role_of(reviewer())
+    return role is not None and role.rank >= Role.REVIEWER.rank
 
 
 def ask_sign_in(project: Project) -> bool:

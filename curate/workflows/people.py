@@ -28,6 +28,7 @@ __all__ = [
 SHORTEST = 10
 """Characters of a password."""
 _LONGEST = 512
+_MOST_KEYS = 10_000
 
 
 def _hasher() -> PasswordHasher:
@@ -129,6 +130,9 @@ class Attempts:
         """Note a failed attempt."""
         now = time.monotonic()
         with self._lock:
+            if len(self._failed) > _MOST_KEYS:  # Names that somebody makes up must not fill the memory.
+                for known in list(self._failed):
+                    self._left(known, now)
             for key in keys:
                 self._failed.setdefault(key, deque(maxlen=self._limit)).append(now)
 

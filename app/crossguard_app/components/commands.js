@@ -3,6 +3,11 @@
 const WAYS = { Left: [-1, 0], Right: [1, 0], Up: [0, -1], Down: [0, 1] };
 const PAN = 60; // screen pixels
 // They would throw away what is being drawn.
+const DRAWING = ["box", "polygon", "ring", "segment", "eraser", "split", "merge"];
+// They change something, or lead to a change: not for who may only look.
+const CHANGING = ["apply", "submit", "delete", "exclude", "skip", "group", "undo", "redo", "repeat", "outline", "brush",
+  "brushSmaller", "brushLarger", "snap", "occluded", "difficult", "ignore", "nextHandle", "previousHandle", "insertPoint",
+  "simplify", "copy", "paste", "propagate", "carryOver", "interpolate", "accept", "acceptAll"];
 const LEAVING = ["conflict", "next", "previous", "keep", "apply", "skip", "exclude", "nextObject", "previousObject"];
 
 export function commands(bench) {
@@ -66,12 +71,18 @@ export function commands(bench) {
     conflict: () => bench.conflicts.look(),
     help: () => bench.help(),
   };
-  for (const tool of ["box", "polygon", "ring", "segment", "eraser", "split", "merge"]) run[tool] = () => tools.use(tool);
+  for (const tool of DRAWING) run[tool] = () => tools.use(tool);
   for (let index = 0; index < 9; index += 1) run[`class${index + 1}`] = () => edits.classify(index);
   for (const [way, step] of Object.entries(WAYS)) {
     run[`nudge${way}`] = () => edits.nudge(step);
     run[`grow${way}`] = () => edits.grow(step);
     run[`pan${way}`] = () => canvas.panBy(-step[0] * PAN, -step[1] * PAN);
+  }
+  for (const name of Object.keys(run)) {
+    const act = run[name];
+    if (CHANGING.includes(name) || DRAWING.includes(name) || /^(class|nudge|grow)/.test(name)) {
+      run[name] = () => (bench.data.readonly ? bench.lookOnly() : act());
+    }
   }
   for (const name of LEAVING) {
     const go = run[name];

@@ -22,7 +22,7 @@ export class Decisions {
   give(kind, text, fields = {}, { group = true } = {}) {
     const { bench } = this;
     const { issue } = bench;
-    if (!issue || this.on(issue.id) || bench.conflicts.holds(issue.annotation_id)) return false;
+    if (bench.data.readonly || !issue || this.on(issue.id) || bench.conflicts.holds(issue.annotation_id)) return false;
     const together = group && this.grouped && issue.group_id && issue.group_size > 1;
     bench.push({ kind, issue_id: issue.id, closes: issue.id, target: issue.annotation_id,
       ...(together ? { group: true, group_id: issue.group_id } : {}), ...fields }, text);
@@ -45,8 +45,9 @@ export class Decisions {
   keep() {
     const { bench } = this;
     if (this.give("keep", "kept as it is")) bench.advance();
+    else if (bench.data.readonly && bench.data.mode === "queue") bench.lookOnly();
     else if (bench.data.mode !== "queue") {
-      if (bench.frame && !bench.frame.seen) bench.push({ kind: "seen" }, `${bench.frame.name} looked at`);
+      if (bench.frame && !bench.frame.seen && !bench.data.readonly) bench.push({ kind: "seen" }, `${bench.frame.name} looked at`);
       bench.step(1);
     }
   }

@@ -33,14 +33,15 @@ export class Panel {
   draw() {
     const { bench } = this;
     const { item, frame, issue } = bench;
+    const acts = (build) => (bench.data.readonly ? h("p", { class: "quiet" }, "Your role is to look.") : build());
     const focus = this.root.getRootNode().activeElement?.dataset?.action;
     this.root.replaceChildren();
     bench.root.toggleAttribute("data-finished", !item && !bench.session.pending.length);
     if (!item) this.root.append(this.empty());
     else if (!frame) this.root.append(h("p", { class: "quiet" }, "Loading the frame …"));
     else if (bench.conflicts.shown) this.root.append(bench.conflictView.card(), ...this.tools(frame).slice(1));
-    else if (issue) this.root.append(this.issueCard(issue), this.verdicts(issue), ...this.tools(frame));
-    else this.root.append(this.frameCard(frame), this.actions(frame), ...this.tools(frame));
+    else if (issue) this.root.append(this.issueCard(issue), acts(() => this.verdicts(issue)), ...this.tools(frame));
+    else this.root.append(this.frameCard(frame), acts(() => this.actions(frame)), ...this.tools(frame));
     if (bench.conflicts.wantsFocus && this.root.querySelector(".conflict")) {
       bench.conflicts.wantsFocus = false;
       this.root.querySelector(".conflict button").focus({ preventScroll: true });
@@ -49,7 +50,7 @@ export class Panel {
 
   tools(frame) {
     this.suggestions.draw();
-    return [properties(this.bench), this.suggestions.root, this.labels(frame)];
+    return [...(this.bench.data.readonly ? [] : [properties(this.bench)]), this.suggestions.root, this.labels(frame)];
   }
 
   empty() {
@@ -75,7 +76,7 @@ export class Panel {
       issue.numbers.length > 0 && h("details", { class: "evidence" }, h("summary", {}, "Evidence in numbers"),
         h("dl", {}, issue.numbers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
       decided && h("p", { class: "decided" }, `Decided: ${decided}. `,
-        button("Undo", { kind: "link", name: "undo-verdict",
+        !this.bench.data.readonly && button("Undo", { kind: "link", name: "undo-verdict",
           onclick: (event) => { this.bench.rewind.undoVerdict(); this.bench.toolbar.back(event); } })));
   }
 
@@ -169,6 +170,7 @@ export class Panel {
 
   howToBegin() {
     const key = (command) => this.bench.bindings.hint(command).split(" ")[0] || "its button";
+    if (this.bench.data.readonly) return "Nothing is labelled here.";
     return `Nothing is labelled here. Draw a box (${key("box")}), click the things (${key("segment")}), ` +
       `or see what a detector suggests (${key("layer")}).`;
   }

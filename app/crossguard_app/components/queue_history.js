@@ -48,7 +48,7 @@ export class QueueHistory {
       h("span", { class: "what" }, row.text),
       h("small", {}, `${row.who}, ${ago(Date.now() / 1000 - row.at)}`),
       known && button("Show", { kind: "link", onclick: () => this.show(row) }),
-      row.standing && button("Undo", { kind: "link", name: `undo-${row.id}`, onclick: () => this.undo(row) }));
+      row.standing && !this.bench.data.readonly && button("Undo", { kind: "link", name: `undo-${row.id}`, onclick: () => this.undo(row) }));
   }
 
   show(row) {

@@ -72,7 +72,7 @@ class Scene {
 
   drawHead() {
     const press = (on) => String(Boolean(on));
-    this.head.replaceChildren(
+    const drawing = this.data.editable ? [
       h("div", { class: "group" }, Object.entries(KINDS).map(([kind, title]) => h("button",
         { type: "button", class: `tab ${kind}`, "data-tool": kind, "aria-pressed": press(this.tool === kind),
           title: `Draw: ${title.toLowerCase()}`, onclick: () => this.use(this.tool === kind ? null : kind) },
@@ -80,7 +80,8 @@ class Scene {
       h("button", { type: "button", class: "tab", "data-action": "delete", disabled: this.selected < 0,
         title: "Delete the selected region (Del)", onclick: () => this.remove() }, "Delete"),
       h("button", { type: "button", class: "tab", "data-action": "back", disabled: !this.history.length,
-        title: "Take the last change back (Ctrl+Z)", onclick: () => this.back() }, icon("undo"))),
+        title: "Take the last change back (Ctrl+Z)", onclick: () => this.back() }, icon("undo")))] : [];
+    this.head.replaceChildren(...drawing,
       h("div", { class: "group" }, this.data.layers.map((layer) => h("button",
         { type: "button", class: "layer", "data-layer": layer.key, title: layer.says,
           "aria-pressed": press(!this.hiddenLayers.has(layer.key)), onclick: () => this.toggle(layer.key) },
@@ -198,7 +199,7 @@ class Scene {
   }
 
   down(event) {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || !this.data.editable) return;
     this.stage.focus({ preventScroll: true });
     const here = this.at(event);
     if (this.tool) {

@@ -65,6 +65,7 @@ def scene_board(
     layers: Sequence[PlaceLayer],
     picked: str,
     on_pick: Callable[[str], None],
+    editable: bool = True,
 ) -> tuple[SceneRegion, ...] | None:
     """Show the scene.
 
@@ -77,6 +78,7 @@ def scene_board(
         layers: Boxes to show.
         picked: "layer:number" of the marked box, or "".
         on_pick: Called with the same when a box is clicked.
+        editable: Whether regions may be drawn.
 
     Returns:
         The regions as drawn, or None when nothing was drawn since the token.
@@ -89,7 +91,9 @@ def scene_board(
         "regions": [asdict(region) for region in regions],
         "layers": [asdict(layer) for layer in layers],
         "picked": picked,
-        "hint": "Click a box to see its frames; draw regions in which nothing counts",
+        "editable": editable,
+        "hint": "Click a box to see its frames"
+        + ("; draw regions in which nothing counts" if editable else ""),
     }
 
     def pick() -> None:

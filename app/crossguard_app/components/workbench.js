@@ -84,6 +84,7 @@ export class Workbench {
       this.root.dataset.reviewer = data.reviewer;
     }
     this.data = data;
+    this.root.toggleAttribute("data-readonly", data.readonly);
     const refused = data.refused.map((entry) => entry.id);
     this.conflicts.receive(data.refused);
     this.session.receive(data.frames, data.acks, refused);
@@ -241,6 +242,10 @@ export class Workbench {
 
   // `home`: the frame to which undo leads back, by default the one on the stage.
   pushAll(operations, text, home = this.frame.id) {
+    if (this.data.readonly) {
+      this.lookOnly();
+      return [];
+    }
     const shared = { frame_id: home, source: this.data.source, item: this.item?.key, text };
     return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text, home);
   }
@@ -276,6 +281,12 @@ export class Workbench {
     const index = labels.findIndex((label) => label.id === this.selection);
     const start = index < 0 && direction < 0 ? 0 : index;
     this.select(labels[(start + direction + labels.length) % labels.length].id);
+  }
+
+  // The server would refuse it; so it is not even tried, and what was dragged is drawn as it was.
+  lookOnly() {
+    this.refresh();
+    this.toolbar.say("Your role is to look: nothing was changed. An owner can make you a reviewer.");
   }
 
   zoomPlace() {

@@ -74,7 +74,7 @@ def _claimed(project: Project, queue: QueueFilter, reviewer: str) -> list[Issue]
     store = project.store
     people = sum(user.active for user in store.users())
     waiting = queue.state in (IssueState.OPEN, IssueState.SKIPPED)
-    if people < 2 or not waiting or store.role_of(reviewer) in (None, Role.VIEWER):
+    if people < 2 or not waiting or is_viewer(store, reviewer):
         return list(queue.page(project, WINDOW))
     issues = queue.page(project, WINDOW * people)  # As many as all the others may hold, and a window.
     others = {lease.issue_id for lease in store.leases_of(i.id for i in issues) if lease.reviewer != reviewer}
@@ -91,6 +91,7 @@ def editor_base(project: Project, sync: SyncResult, reviewer: str, source: str) 
         "reviewer": reviewer,
         "source": source,
         "assist": assist_url(),
+        "readonly": is_viewer(project.store, reviewer),
         "layers": layer_choices(project, source),
         # Where the labels have masks, what is accepted gets one too; and so does what is labelled from nothing.
         "masks": project.store.has_masks(source) is not False,
@@ -103,6 +104,12 @@ def editor_base(project: Project, sync: SyncResult, reviewer: str, source: str) 
         "trouble": sync.trouble,
         "undoable": undoable(project.store, reviewer),
     }
+
+
+def is_viewer(store: Store, reviewer: str) -> bool:
+    """Whether this person may only look."""
+    role = store.role_of(reviewer)
+    return role is None or role.rank < Role.REVIEWER.rank
 
 
 def undoable(store: Store, reviewer: str) -> str | None:

@@ -12,7 +12,7 @@ import streamlit as st
 from crossguard_app.components.gallery import Card
 from crossguard_app.presenters.maps import act_on, alike_crop_cards, chosen_labels, crop_cards, crop_cloud
 from crossguard_app.resources import current_project
-from crossguard_app.state import reviewer
+from crossguard_app.state import may_change, reviewer
 from crossguard_app.views.map_parts import (
     ALIKE,
     act,
@@ -93,41 +93,47 @@ def _panel(project: Project, rows: IntArray, points: pd.DataFrame) -> None:
         alike("map-alike", alike_crop_cards(project, kept.pop(), ALIKE), "walk", size=110)
 
 
+def _changes(project: Project, chosen: list[Annotation]) -> None:
+    none = not chosen
+    change = partial(act_on, project, chosen, reviewer=reviewer())
+    label = st.selectbox("New class", project.config.classes, width=130, label_visibility="collapsed")
+    if st.button("Relabel", type="primary", disabled=none, icon=":material/sell:"):
+        act(
+            "Relabelling",
+            lambda report: change(kind=DecisionKind.RELABEL, label=label, reporter=report),
+            "label",
+            f"now {label}",
+        )
+    if st.button(
+        "Delete",
+        disabled=none,
+        icon=":material/delete:",
+        help="Deletes the labels; Undo brings them back.",
+    ):
+        act(
+            "Deleting",
+            lambda report: change(kind=DecisionKind.DELETE_LABEL, reporter=report),
+            "label",
+            "deleted",
+        )
+    if st.button("To the queue", disabled=none, icon=":material/checklist:"):
+        send(lambda: send_labels(project, chosen, reviewer()), "label")
+
+
 def _actions(project: Project, chosen: list[Annotation], total: int) -> None:
-    count, none = len(chosen), not chosen
+    count = len(chosen)
     st.subheader(f"{total:,} label{'' if total == 1 else 's'} chosen", anchor=False)
     st.caption(
         "Click a picture to leave it out."
         if count == total
         else f"{total - count} left out, {count:,} to act on."
     )
-    change = partial(act_on, project, chosen, reviewer=reviewer())
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        label = st.selectbox("New class", project.config.classes, width=130, label_visibility="collapsed")
-        if st.button("Relabel", type="primary", disabled=none, icon=":material/sell:"):
-            act(
-                "Relabelling",
-                lambda report: change(kind=DecisionKind.RELABEL, label=label, reporter=report),
-                "label",
-                f"now {label}",
-            )
-        if st.button(
-            "Delete",
-            disabled=none,
-            icon=":material/delete:",
-            help="Deletes the labels; Undo brings them back.",
-        ):
-            act(
-                "Deleting",
-                lambda report: change(kind=DecisionKind.DELETE_LABEL, reporter=report),
-                "label",
-                "deleted",
-            )
-        if st.button("To the queue", disabled=none, icon=":material/checklist:"):
-            send(lambda: send_labels(project, chosen, reviewer()), "label")
+        if may_change():
+            _changes(project, chosen)
         st.button(
-            "Edit",
-            disabled=none,
+            "Edit" if may_change() else "Look",
+            disabled=not chosen,
             on_click=walk,
             args=("walk", [annotation.id for annotation in chosen]),
             icon=":material/edit:",

@@ -12,7 +12,7 @@ from crossguard_app.components.gallery import Card
 from crossguard_app.presenters.frame_map import alike_frame_cards, exclude, frame_cloud, take_back
 from crossguard_app.presenters.frames import frame_cards
 from crossguard_app.resources import current_project
-from crossguard_app.state import reviewer
+from crossguard_app.state import may_change, reviewer
 from crossguard_app.views.map_parts import (
     ALIKE,
     act,
@@ -86,9 +86,19 @@ def _panel(project: Project, ids: list[str], points: pd.DataFrame) -> None:
         alike("map-alike", alike_frame_cards(project, kept.pop(), ALIKE), "walk-frames", size=150)
 
 
-def _actions(project: Project, chosen: list[Frame], total: int) -> None:
+def _changes(project: Project, chosen: list[Frame]) -> None:
     out = [frame for frame in chosen if frame.excluded]
-    counted, count = len(chosen) - len(out), len(chosen)
+    counted = len(chosen) - len(out)
+    if st.button("Exclude", type="primary", disabled=not counted, icon=":material/block:"):
+        act("Excluding", lambda bar: exclude(project, chosen, reviewer(), bar), "frame", "excluded")
+    if st.button("Take back in", disabled=not out, icon=":material/undo:"):
+        act("Taking back in", lambda _: take_back(project, chosen, reviewer()), "exclusion", "taken back")
+    if st.button("To the queue", disabled=not counted, icon=":material/checklist:"):
+        send(lambda: send_frames(project, [f for f in chosen if not f.excluded], reviewer()), "frame")
+
+
+def _actions(project: Project, chosen: list[Frame], total: int) -> None:
+    count = len(chosen)
     st.subheader(f"{total:,} frame{'' if total == 1 else 's'} chosen", anchor=False)
     st.caption(
         "Click a picture to leave it out."
@@ -96,14 +106,10 @@ def _actions(project: Project, chosen: list[Frame], total: int) -> None:
         else f"{total - count} left out, {count:,} to act on."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.button("Exclude", type="primary", disabled=not counted, icon=":material/block:"):
-            act("Excluding", lambda bar: exclude(project, chosen, reviewer(), bar), "frame", "excluded")
-        if st.button("Take back in", disabled=not out, icon=":material/undo:"):
-            act("Taking back in", lambda _: take_back(project, chosen, reviewer()), "exclusion", "taken back")
-        if st.button("To the queue", disabled=not counted, icon=":material/checklist:"):
-            send(lambda: send_frames(project, [f for f in chosen if not f.excluded], reviewer()), "frame")
+        if may_change():
+            _changes(project, chosen)
         st.button(
-            "Edit",
+            "Edit" if may_change() else "Look",
             disabled=not chosen,
             on_click=walk,
             args=("walk-frames", [frame.id for frame in chosen]),

@@ -9,17 +9,17 @@ import streamlit as st
 
 from crossguard_app.components.gallery import gallery
 from crossguard_app.presenters.frames import frame_cards
-from crossguard_app.resources import current_project
+from crossguard_app.state import may_change
 from crossguard_app.views.map_parts import walk
 from crossguard_app.views.parts import ago, job_line
+from crossguard_app.views.run_jobs import ACTIVE, wait_for
 from curate.store import Job, JobState
-from curate.workflows.jobs import cancel_job, refresh_jobs, start_job
+from curate.workflows.jobs import start_job
 from curate.workflows.project import Project
 
 __all__ = ["choose_next", "is_choosing", "reasons_to_label"]
 
 _NEXT = "label_next"
-_ACTIVE = (JobState.QUEUED, JobState.RUNNING, JobState.LOST)
 
 
 def reasons_to_label(project: Project) -> dict[str, str]:
@@ -31,45 +31,21 @@ def reasons_to_label(project: Project) -> dict[str, str]:
 def is_choosing(project: Project) -> bool:
     """Whether the search is at work."""
     jobs = project.store.jobs(kinds=(_NEXT,), limit=1)
-    return bool(jobs) and jobs[0].state in _ACTIVE
-
-
-def _cancel(job_id: str) -> None:
-    cancel_job(current_project(), job_id)
-
-
-@st.fragment(run_every=1)
-def _waiting(job: Job) -> None:
-    """The running search, until it ends; then the page is drawn again with what it found."""
-    project = current_project()
-    refresh_jobs(project)
-    now = project.store.job(job.id)
-    if now.state not in _ACTIVE:
-        st.rerun()
-    line, action = st.columns([8, 1], vertical_alignment="center")
-    with line:
-        job_line(replace(now, kind="label next"))
-    with action:
-        st.button(
-            "Cancel",
-            type="tertiary",
-            disabled=now.cancel_requested,
-            on_click=_cancel,
-            args=(job.id,),
-        )
+    return bool(jobs) and jobs[0].state in ACTIVE
 
 
 def choose_next(project: Project) -> None:
     """The button that starts the search, its progress, and what it found: to go through in the editor."""
     jobs = project.store.jobs(kinds=(_NEXT,), limit=1)
     if is_choosing(project):
-        _waiting(jobs[0])
+        wait_for(jobs[0], "label next")
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        count = st.number_input("Frames", 1, 500, 24, width=110, key="next-count")
-        if st.button("Choose frames to label next", type="primary", icon=":material/auto_awesome:"):
-            start_job(project, _NEXT, {"count": int(count)})
-            st.rerun()
+    if may_change():
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            count = st.number_input("Frames", 1, 500, 24, width=110, key="next-count")
+            if st.button("Choose frames to label next", type="primary", icon=":material/auto_awesome:"):
+                start_job(project, _NEXT, {"count": int(count)})
+                st.rerun()
     st.caption(
         "What the detectors doubt, on frames unlike those that people have looked at. The first search looks at all."
     )

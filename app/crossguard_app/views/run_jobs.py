@@ -1,13 +1,14 @@
-"""Judging and comparing runs from the Runs page, in worker processes."""
+"""Jobs that a page waits for; judging and comparing runs from the Runs page, in worker processes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from crossguard_app.resources import current_project
-from crossguard_app.state import remember
+from crossguard_app.state import may_change, remember
 from crossguard_app.views.parts import job_line, plain_text
 from curate.store import Job, JobState, RunRecord
 from curate.workflows.gold import frozen_gold
@@ -15,7 +16,7 @@ from curate.workflows.jobs import cancel_job, refresh_jobs, start_job
 from curate.workflows.project import Project
 from curate.workflows.run_history import JudgedRun
 
-__all__ = ["judge_again", "wait_for"]
+__all__ = ["ACTIVE", "judge_again", "wait_for"]
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING, JobState.LOST)
 
@@ -25,8 +26,8 @@ def _cancel(job_id: str) -> None:
 
 
 @st.fragment(run_every=1)
-def wait_for(job: Job) -> None:
-    """A job at work with its progress; the page is drawn again when it ends."""
+def wait_for(job: Job, title: str = "") -> None:
+    """A job at work with its progress, under its kind or a title; the page is drawn again when it ends."""
     project = current_project()
     refresh_jobs(project)
     now = project.store.job(job.id)
@@ -34,7 +35,9 @@ def wait_for(job: Job) -> None:
         st.rerun()
     line, action = st.columns([8, 1], vertical_alignment="center")
     with line:
-        job_line(now)
+        job_line(replace(now, kind=title or now.kind))
+    if not may_change():
+        return
     with action:
         st.button(
             "Cancel",
@@ -66,6 +69,8 @@ def judge_again(project: Project, judged: Sequence[JudgedRun], runs: Sequence[Ru
             st.session_state["pages"]["train"],
             query_params={"comparison": str((jobs[0].result or {})["comparison"])},
         )
+    if not may_change():
+        return
     stale = [entry for entry in judged if not entry.fresh]
     if stale and frozen_gold(project) is not None:
         names = "; ".join(f"{entry.run.id}: {entry.note}" for entry in stale)

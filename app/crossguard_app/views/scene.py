@@ -29,7 +29,7 @@ from crossguard_app.presenters.scene import (
 )
 from crossguard_app.presenters.shapes import class_colors
 from crossguard_app.resources import current_project
-from crossguard_app.state import query, remember, reviewer, seed
+from crossguard_app.state import may_change, query, remember, reviewer, seed
 from crossguard_app.views.charts import show, tooltip
 from crossguard_app.views.map_parts import leave, walk
 from crossguard_app.views.parts import empty_state, hint_panel, nothing_to_look_at
@@ -168,6 +168,7 @@ def _board(project: Project, plate: Plate, places: _Places) -> tuple[SceneRegion
         layers=place_layers(places.ghosts, places.standing),
         picked=query("place") or "",
         on_pick=_pick,
+        editable=may_change(),
     )
 
 
@@ -191,6 +192,8 @@ def _regions(project: Project, drawn: tuple[SceneRegion, ...] | None) -> None:
         )
     if changed:
         st.badge("Not saved yet", color="orange", icon=":material/edit:")
+    if not may_change():
+        return
     with st.container(horizontal=True):
         if st.button("Save regions", type="primary", disabled=not changed) and drawn is not None:
             _store(lambda: set_regions(project, stored_form(drawn), reviewer(), seen=now))

@@ -12,7 +12,7 @@ import streamlit as st
 from crossguard_app.components.gallery import gallery
 from crossguard_app.presenters.comparison import change_cards, headline, main_figures, metric_rows
 from crossguard_app.resources import current_project
-from crossguard_app.state import query, remember, seed
+from crossguard_app.state import may_change, query, remember, seed
 from crossguard_app.views.parts import ago, empty_state, job_line
 from curate.store import GoldState, Job, JobState
 from curate.workflows.jobs import cancel_job, refresh_jobs, start_job
@@ -93,6 +93,9 @@ def _buttons(project: Project) -> None:
     missing = _missing(project)
     if missing:
         empty_state(*missing)
+    if not may_change():
+        st.caption("Your role is to look: scans and trainings are started by reviewers.")
+        return
     labelled = any(
         entry.labels for entry in project.store.sources() if entry.source == project.config.labels.working
     )
@@ -140,6 +143,8 @@ def _jobs() -> None:
         with line:
             job_line(job)
         with action:
+            if not may_change():
+                continue
             st.button(
                 "Stopping" if job.cancel_requested else "Cancel",
                 key=f"cancel-{job.id}",

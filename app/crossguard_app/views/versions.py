@@ -9,7 +9,7 @@ import streamlit as st
 from crossguard_app.presenters.quality import FIGURES, quality_rows, version_steps
 from crossguard_app.presenters.versions import change_rows, class_rows, version_rows, version_title
 from crossguard_app.resources import current_project
-from crossguard_app.state import query, remember, reviewer, seed
+from crossguard_app.state import may_change, query, remember, reviewer, seed
 from crossguard_app.views.charts import SERIES, show, tooltip
 from crossguard_app.views.parts import empty_state
 from crossguard_app.views.working import computed
@@ -21,6 +21,8 @@ from curate.workflows.run_history import judged_runs, version_quality
 
 
 def _create(project: Project) -> None:
+    if not may_change():
+        return
     with st.form("new-version", border=True):
         note, action = st.columns([4, 1], vertical_alignment="bottom")
         with note:
