@@ -165,6 +165,7 @@ class TrainConfig(_Strict):
 
     steps: int | None = Field(default=None, ge=1, le=1_000_000)
     fold_steps: int = Field(default=80, ge=1, le=1_000_000)
+    folds_at_once: int | None = Field(default=None, ge=1, le=10)
     batch_size: int | None = Field(default=None, ge=1, le=1024)
     learning_rate: float | None = Field(default=None, gt=0, le=1.0)
     ema: float | None = Field(default=None, ge=0, lt=1)

@@ -64,6 +64,7 @@ classes: [{quoted}]
 # train:
 #   steps: null             # fixed, so that before and after are comparable (cpu: 120, gpu: 600)
 #   fold_steps: 80          # for the out-of-fold detectors of a scan
+#   folds_at_once: null     # of those, trained at once; null: as many as fit on a GPU (at most 4), 1 on a processor
 #   batch_size: null        # cut into parts where memory is short (cpu: 4, gpu: 16)
 #   learning_rate: null     # cpu: 0.0003, gpu: 0.0006
 #   ema: null               # decay of the average of the weights that becomes the detector; 0: the last weights

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import torch
 
@@ -183,16 +184,37 @@ def _log(out_dir: Path, step: int, world: World) -> Iterator[RunLog | None]:
         yield log
 
 
-@contextmanager
-def _deterministic(wanted: bool) -> Iterator[None]:
-    """Algorithms that give the same bits twice, where torch has them; a warning names those that it lacks."""
-    before = torch.are_deterministic_algorithms_enabled()
-    if wanted:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
+class _Deterministic:
+    """Algorithms that give the same bits twice, where torch has them; a warning names those that it lacks.
+
+    The switch is the process's: trainings side by side put it back when the last one has ended.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._before = False
+
+    @contextmanager
+    def __call__(self, wanted: bool) -> Iterator[None]:
+        if not wanted:
+            yield
+            return
+        with self._lock:
+            if not self._users:
+                self._before = torch.are_deterministic_algorithms_enabled()
+                torch.use_deterministic_algorithms(True, warn_only=True)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    torch.use_deterministic_algorithms(self._before)
+
+
+_deterministic = _Deterministic()
 
 
 def _check(
