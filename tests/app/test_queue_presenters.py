@@ -148,6 +148,10 @@ def test_what_is_alike_names_the_class(sample, monkeypatch) -> None:
         ("bicycle 0.50", True),
     ]
     assert issue_context(sample.project, sample.issues[0].id)["alike"] == []
+    decide(sample.project.store, Decision(uuid.uuid4().hex, DecisionKind.APPLY, "ann", sample.issues[3].id))
+    gone = issue_context(sample.project, sample.issues[3].id)
+    assert gone["alike"] == [], "its label was deleted; the rest is there"
+    assert len(gone["film"]) > 2
 
 
 def test_the_crops_are_addresses_that_the_route_answers(sample, get) -> None:

@@ -66,7 +66,7 @@ export class QueueStrip {
   }
 
   group(name, title, pictures) {
-    const empty = name === "alike" && (this.bench.issue?.annotation_id
+    const empty = name === "alike" && (this.bench.label(this.bench.issue?.annotation_id)
       ? "Known after the next scan: this label has changed." : "There is no label here to compare with.");
     if (!pictures.length && !empty) return null;
     return h("div", { class: `strip-group ${name}` }, h("h4", {}, title),

@@ -95,8 +95,20 @@ class Scene {
         const picked = this.data.picked === `${layer.key}:${number}`;
         return s("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, stroke: layer.color, fill: layer.color,
           class: `box ${picked ? "picked" : ""}`, "fill-opacity": 0.08 + 0.3 * item.strength, "data-place": `${layer.key}:${number}`,
-          onclick: () => !this.tool && this.report("picked", `${layer.key}:${number}`) }, s("title", {}, item.text));
+          onclick: (event) => !this.tool && this.pick(event) }, s("title", {}, item.text));
       })));
+  }
+
+  // The smallest box under the pointer; another click there takes the next one, which may lie right below.
+  pick(event) {
+    const [x, y] = this.at(event);
+    const size = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
+    const under = this.data.layers.filter((layer) => !this.hiddenLayers.has(layer.key))
+      .flatMap((layer) => layer.items.map((item, number) => ({ name: `${layer.key}:${number}`, box: item.box })))
+      .filter(({ box: [x1, y1, x2, y2] }) => x >= x1 && x <= x2 && y >= y1 && y <= y2)
+      .sort((a, b) => size(a.box) - size(b.box));
+    const at = under.findIndex(({ name }) => name === this.data.picked);
+    this.report("picked", under.length ? under[(at + 1) % under.length].name : event.target.dataset.place);
   }
 
   shape(region, number) {

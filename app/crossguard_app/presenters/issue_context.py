@@ -52,7 +52,10 @@ def issue_context(project: Project, issue_id: str) -> dict[str, Any]:
             | {"now": shown.id == frame.id}
             for shown in film
         ],
-        "alike": [] if issue.annotation_id is None else _alike(project, issue, colors),
+        # A label that was deleted since has no crop any more.
+        "alike": _alike(project, issue, colors)
+        if any(label.id == issue.annotation_id for label in labels[frame.id])
+        else [],
     }
 
 
