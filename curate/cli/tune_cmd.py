@@ -49,7 +49,10 @@ def tune(
             trial.box_ap,
             trial.ms_per_frame,
             trial.seconds,
-            ", ".join(f"{name} {value:.3g}" for name, value in sorted(trial.settings.items())),
+            ", ".join(
+                f"{name} {value if isinstance(value, str) else f'{value:.3g}'}"
+                for name, value in sorted(trial.settings.items())
+            ),
         ]
         for trial in sorted(report.trials, key=lambda trial: -(trial.box_ap or 0))
     ]

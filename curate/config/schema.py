@@ -144,6 +144,7 @@ class ModelConfig(_Strict):
 
     recipe: Literal["auto", "cpu", "gpu", "maskrcnn"] = "auto"
     weights: str | None = Field(default=None, min_length=1, max_length=4096)
+    pyramid: int | None = Field(default=None, ge=32, le=512, multiple_of=32)
     input_size: int | None = Field(default=None, ge=160, le=LARGEST_INPUT, multiple_of=32)
     background_channels: bool = False
     mask_head: bool = True
@@ -153,6 +154,10 @@ class ModelConfig(_Strict):
         if self.weights is not None and self.recipe != "maskrcnn":
             raise ValueError(
                 "`weights` goes with `recipe: maskrcnn`; the other recipes start from the bundled detector"
+            )
+        if self.pyramid is not None and self.weights != "bundled":
+            raise ValueError(
+                "`pyramid` goes with `weights: bundled`; other weights have a width of their own"
             )
         return self
 

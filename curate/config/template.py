@@ -57,6 +57,7 @@ classes: [{quoted}]
 # model:
 #   recipe: auto            # auto | cpu | gpu | maskrcnn: decides what is null below and under train
 #   weights: null           # maskrcnn only: coco | bundled | a .safetensors, .pt or .pth file
+#   pyramid: null           # weights: bundled only: channels of its feature pyramid (256)
 #   input_size: null        # long side of the detector's input, a multiple of 32 (cpu: 512, gpu: the frames' own)
 #   background_channels: false  # feed the difference to the empty scene as well
 #   mask_head: true

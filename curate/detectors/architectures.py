@@ -77,14 +77,21 @@ def _begin_maskrcnn(weights: Path, classes: Sequence[str], config: TrainConfig, 
 
 def _begin_on_bundled(weights: Path, classes: Sequence[str], config: TrainConfig, masks: bool) -> SiteModel:
     return maskrcnn_on_bundled(
-        weights, classes, channels=_channels(config), mask_head=config.mask_head and masks, seed=config.seed
+        weights,
+        classes,
+        channels=_channels(config),
+        mask_head=config.mask_head and masks,
+        seed=config.seed,
+        width=config.pyramid,
     )
 
 
 def _empty_maskrcnn(classes: Sequence[str], config: TrainConfig, tensors: Mapping[str, Tensor]) -> SiteModel:
     masks = any(name.startswith("roi_heads.mask_") for name in tensors)
     bundled = config.architecture == "maskrcnn-nanodet-g"
-    return empty_maskrcnn(classes, channels=_channels(config), mask_head=masks, bundled=bundled)
+    return empty_maskrcnn(
+        classes, channels=_channels(config), mask_head=masks, bundled=bundled, width=config.pyramid
+    )
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {

@@ -40,6 +40,7 @@ class TrainConfig:
     Attributes:
         architecture: Name of the network (see `ARCHITECTURES`).
         weights: What its weights start from, in words: they come as a file, whose digest is part of the run.
+        pyramid: Channels of the feature pyramid of "maskrcnn-nanodet-g"; other networks' follow from their weights.
         steps: Optimiser steps; fixed, so that two runs can be compared.
         batch_size: Frames per step.
         learning_rate: Of the COCO detector's own weights, after warm-up; cosine to 0.
@@ -70,6 +71,7 @@ class TrainConfig:
 
     architecture: str = "nanodet-g"
     weights: str = "bundled"
+    pyramid: int = 256
     steps: int = 120
     batch_size: int = 4
     learning_rate: float = 3e-4
@@ -101,7 +103,14 @@ class TrainConfig:
         Raises:
             ConfigError: A number out of range.
         """
-        for name in ("steps", "batch_size", "checkpoint_every", "learning_rate", "roi_learning_rate"):
+        for name in (
+            "pyramid",
+            "steps",
+            "batch_size",
+            "checkpoint_every",
+            "learning_rate",
+            "roi_learning_rate",
+        ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}", item=name)
         least = ("warmup_steps", "weight_decay", "seed", "balance", "weather", "paste", "ema", "patience")

@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn_v2
+from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.models.detection.rpn import RegionProposalNetwork
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import FeaturePyramidNetwork, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
@@ -31,13 +33,14 @@ from curate.geometry.shapes import Rle
 from curate.tables import Detections, LabelScores
 from curate.types import FloatArray
 
-__all__ = ["COCO_ROWS", "Features", "MaskRcnn", "NanoDetPyramid", "torchvision_parts"]
+__all__ = ["COCO_ROWS", "PYRAMID_WIDTH", "Features", "MaskRcnn", "NanoDetPyramid", "torchvision_parts"]
 
 COCO_ROWS = 91
 """Classes of torchvision's COCO heads, background and gaps included."""
 Features = dict[str, Tensor]
 """Feature maps by the names that torchvision gives them: "0" ... "3" and "pool"."""
-_WIDTH = 256
+PYRAMID_WIDTH = 256
+"""Channels of torchvision's pyramid."""
 # torchvision's defaults are 512 boxes and 2,000 proposals a frame, made for COCO's crowded variety. One camera's
 # frames hold a few dozen objects; a quarter of them costs a quarter of the time of the heads.
 _SAMPLED_ANCHORS, _SAMPLED_BOXES = (256, 0.5), (128, 0.25)
@@ -67,14 +70,14 @@ class NanoDetPyramid(nn.Module):
 
     Args:
         network: Gives stem and stages.
+        width: Channels of the pyramid.
     """
 
-    out_channels = _WIDTH
-
-    def __init__(self, network: NanoDet) -> None:
+    def __init__(self, network: NanoDet, width: int) -> None:
         super().__init__()
+        self.out_channels = width
         self.stem, self.stages = network.stem, network.stages
-        self.fpn = FeaturePyramidNetwork([64, 128, 256, 512], _WIDTH, extra_blocks=LastLevelMaxPool())
+        self.fpn = FeaturePyramidNetwork([64, 128, 256, 512], width, extra_blocks=LastLevelMaxPool())
 
     def forward(self, images: Tensor) -> Features:
         """(B, 3 or 6, H, W) in the bundled detector's own order, BGR."""
@@ -88,6 +91,15 @@ def torchvision_parts(rows: int) -> MaskRCNN:
     return maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=rows)
 
 
+def _fit_heads(parts: MaskRCNN, width: int) -> None:
+    """Replace the layers that read the pyramid by untrained ones for another width, otherwise as they were."""
+    anchors = parts.rpn.anchor_generator.num_anchors_per_location()[0]
+    parts.rpn.head = RPNHead(width, anchors, conv_depth=2)
+    norm = {"norm_layer": nn.BatchNorm2d}
+    parts.roi_heads.box_head = FastRCNNConvFCHead((width, 7, 7), [PYRAMID_WIDTH] * 4, [1024], **norm)
+    parts.roi_heads.mask_head = MaskRCNNHeads(width, [PYRAMID_WIDTH] * 4, 1, **norm)
+
+
 class MaskRcnn(SiteModel):
     """Mask R-CNN for a site's classes; its parameters have torchvision's names.
 
@@ -96,14 +108,23 @@ class MaskRcnn(SiteModel):
         channels: Of the input: 3, or 6 with difference channels.
         mask_head: Whether masks are predicted.
         body: The bundled detector, whose backbone takes the ResNet-50's place; None for the ResNet-50.
+        width: Channels of the pyramid on that backbone; the ResNet-50's is 256 wide, as its weights are.
     """
 
     def __init__(
-        self, classes: int, *, channels: int = 3, mask_head: bool = True, body: NanoDet | None = None
+        self,
+        classes: int,
+        *,
+        channels: int = 3,
+        mask_head: bool = True,
+        body: NanoDet | None = None,
+        width: int = PYRAMID_WIDTH,
     ) -> None:
         super().__init__()
         parts = torchvision_parts(classes + 1)
-        self.backbone: nn.Module = parts.backbone if body is None else NanoDetPyramid(body)
+        if body is not None and width != PYRAMID_WIDTH:
+            _fit_heads(parts, width)
+        self.backbone: nn.Module = parts.backbone if body is None else NanoDetPyramid(body, width)
         if body is None and channels != 3:
             parts.backbone.body.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self._classes = classes

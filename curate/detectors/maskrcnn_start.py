@@ -114,7 +114,7 @@ def maskrcnn_from_file(
 
 
 def maskrcnn_on_bundled(
-    weights: Path, classes: Sequence[str], *, channels: int, mask_head: bool, seed: int
+    weights: Path, classes: Sequence[str], *, channels: int, mask_head: bool, seed: int, width: int
 ) -> MaskRcnn:
     """The same heads, untrained, on the bundled COCO detector's backbone.
 
@@ -124,20 +124,23 @@ def maskrcnn_on_bundled(
         channels: 3, or 6 with difference channels.
         mask_head: Whether masks are predicted.
         seed: Seeds pyramid and heads; the global random state is left as it was.
+        width: Channels of the pyramid.
 
     Raises:
         ModelError: The weights cannot be read.
     """
     body = build_network(load_coco_state(weights), map_classes(classes), channels)
     with seeded(seed):
-        model = MaskRcnn(len(classes), channels=channels, mask_head=mask_head, body=body)
+        model = MaskRcnn(len(classes), channels=channels, mask_head=mask_head, body=body, width=width)
     return model.to(memory_format=torch.channels_last)
 
 
-def empty_maskrcnn(classes: Sequence[str], *, channels: int, mask_head: bool, bundled: bool) -> MaskRcnn:
+def empty_maskrcnn(
+    classes: Sequence[str], *, channels: int, mask_head: bool, bundled: bool, width: int
+) -> MaskRcnn:
     """A network whose weights are about to be loaded."""
     body = NanoDet(1, channels) if bundled else None
-    return MaskRcnn(len(classes), channels=channels, mask_head=mask_head, body=body)
+    return MaskRcnn(len(classes), channels=channels, mask_head=mask_head, body=body, width=width)
 
 
 @cache

@@ -12,9 +12,11 @@ from typing import Any
 
 from curate.config import recipe_for
 from curate.config.recipes import LARGEST_INPUT
+from curate.config.schema import ModelConfig
 from curate.detectors import Progress, TrainConfig, TrainingSample, TrainingStopped, train_detector
 from curate.detectors.distributed import join_world
 from curate.detectors.inference import choose_device
+from curate.detectors.maskrcnn import PYRAMID_WIDTH
 from curate.detectors.maskrcnn_start import coco_weights_path
 from curate.errors import CurateError, DataError, NotFoundError, ProjectError
 from curate.files import exclusive
@@ -31,13 +33,21 @@ from curate.workflows.warm import find_warm_start, warm_config, warm_run_of, why
 __all__ = ["train_config", "train_version"]
 
 
-def train_config(project: Project, *, seed: int | None = None, steps: int | None = None) -> TrainConfig:
+def train_config(
+    project: Project, *, seed: int | None = None, steps: int | None = None, model: ModelConfig | None = None
+) -> TrainConfig:
     """What site.yaml, and for the rest its recipe, says about model and training, as the trainer takes it.
+
+    Args:
+        project: The project.
+        seed: Instead of `train.seed`.
+        steps: Instead of `train.steps`.
+        model: Instead of site.yaml's `model`.
 
     Raises:
         ModelError: The device is not there.
     """
-    model, train = project.config.model, project.config.train
+    model, train = model or project.config.model, project.config.train
     recipe = recipe_for(
         model.recipe,
         cuda=choose_device(train.device).type == "cuda",
@@ -46,6 +56,7 @@ def train_config(project: Project, *, seed: int | None = None, steps: int | None
     return TrainConfig(
         architecture=recipe.architecture,
         weights=model.weights or recipe.weights,
+        pyramid=model.pyramid or PYRAMID_WIDTH,
         roi_learning_rate=recipe.roi_learning_rate,
         checkpoint_every=recipe.checkpoint_every,
         steps=steps or train.steps or recipe.steps,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import platform
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from curate.detectors import Progress, SiteDetector, TrainConfig, train_detector
+from curate.detectors import Progress, SiteDetector, train_detector
 from curate.errors import ConfigError, ConflictError, TrainingError
 from curate.files import exclusive, write_json
 from curate.store import Role
@@ -25,9 +24,11 @@ from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.scene import background_plate
 from curate.workflows.snapshot import snapshot
-from curate.workflows.starting_point import starting_point
+from curate.workflows.starting_point import StartingPoint, starting_point
 from curate.workflows.train import train_config
+from curate.workflows.tune_networks import networks
 from curate.workflows.tune_space import Space, search_space
+from curate.workflows.tune_storage import open_study
 from curate.workflows.validation import ValidationBlock, validation_block
 
 __all__ = ["Trial", "TuneReport", "tune"]
@@ -37,6 +38,9 @@ TODAY = "today"
 _ERROR = "error"
 _RUNGS = 4
 _YOUNG_SECONDS = 5.0
+# Attributes of a try: the machine that is at it, and when it last said so (Unix seconds).
+_HOST, _ALIVE = "host", "alive"
+_SAY_SECONDS, _SILENT_SECONDS = 30.0, 600.0
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,8 @@ def tune(
     """Try settings, the unpromising ones only for a while (asynchronous successive halving, Li et al., 2020).
 
     Every try trains on the working frames outside the validation block and is judged on the block; gold takes no
-    part. A search goes on where the last one on the same labels ended, and several processes may search together:
-    they share the journal in the project's folder.
+    part. A search goes on where the last one on the same labels ended, and several processes may search together,
+    also on several machines that share the project's database (see `open_study`).
 
     Args:
         project: The project.
@@ -117,38 +121,25 @@ def tune(
         )
     version = snapshot(project)
     block = validation_block(project, version)
-    start = starting_point(project, train_config(project), reporter or Quiet())
-    space = search_space(start.config)
+    quiet = reporter or Quiet()
+    today = starting_point(project, train_config(project), quiet)
+    space = search_space(networks(project, today, quiet))
     key = hashlib.sha256(f"{version.id} {space.key}".encode()).hexdigest()[:12]
     folder = project.cache_dir / "tune" / key
     folder.mkdir(parents=True, exist_ok=True)
-    study = _open_study(folder, space.base.steps)
-    _begin(study, space, folder)
-    told = SubReporter(reporter or Quiet(), 0.0, 1.0)
-    search = _Search(project, block, space, start.weights, folder, told)
-    started, done = time.monotonic(), 0
-    while (not trials or done < trials) and (not minutes or time.monotonic() - started < 60 * minutes):
-        shares = [
-            done / trials if trials else 0.0,
-            (time.monotonic() - started) / 60 / minutes if minutes else 0.0,
-        ]
-        search.run(study, max(shares))
-        done += 1
-    return _report(study, version.id, block, space, folder)
-
-
-def _open_study(folder: Path, steps: int) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    rung = max(1, steps // _RUNGS)
-    return optuna.create_study(
-        study_name="tune",
-        storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
-        load_if_exists=True,
-        direction="maximize",
-        # No seed: processes that search together would all try the same.
-        sampler=optuna.samplers.TPESampler(n_startup_trials=8),
-        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=rung, reduction_factor=2),
-    )
+    with open_study(project, key, max(1, space.base.steps // _RUNGS)) as study:
+        _begin(study, space, folder)
+        told = SubReporter(reporter or Quiet(), 0.0, 1.0)
+        search = _Search(project, block, space, folder, told)
+        started, done = time.monotonic(), 0
+        while (not trials or done < trials) and (not minutes or time.monotonic() - started < 60 * minutes):
+            shares = [
+                done / trials if trials else 0.0,
+                (time.monotonic() - started) / 60 / minutes if minutes else 0.0,
+            ]
+            search.run(study, max(shares))
+            done += 1
+        return _report(study, version.id, block, space, folder)
 
 
 def _begin(study: optuna.Study, space: Space, folder: Path) -> None:
@@ -164,9 +155,14 @@ def _begin(study: optuna.Study, space: Space, folder: Path) -> None:
 
 
 def _put_right(study: optuna.Study, trial: FrozenTrial, folder: Path) -> None:
+    """A try of this machine is alive as long as its folder is locked; one of another as long as it says so."""
     begun = trial.datetime_start
     if begun is not None and (datetime.now() - begun).total_seconds() < _YOUNG_SECONDS:
         return  # Its process may not have come to lock its folder yet.
+    attributes = trial.user_attrs
+    elsewhere = attributes.get(_HOST, platform.node()) != platform.node()
+    if elsewhere and time.time() - attributes.get(_ALIVE, 0.0) < _SILENT_SECONDS:
+        return
     try:
         with exclusive(folder / f"trial-{trial.number}"):
             if (
@@ -200,25 +196,24 @@ class _Search:
         project: Project,
         block: ValidationBlock,
         space: Space,
-        weights: Path,
         folder: Path,
         reporter: SubReporter,
     ) -> None:
         self._project = project
         self._block = block
         self._space = space
-        self._weights = weights
         self._folder = folder
         self._reporter = reporter
 
     def run(self, study: optuna.Study, share: float) -> None:
         trial = study.ask()
+        trial.set_user_attr(_HOST, platform.node())
+        trial.set_user_attr(_ALIVE, time.time())
         folder = self._folder / f"trial-{trial.number}"
         started = time.monotonic()
         try:
             with exclusive(folder):
-                config = self._space.config(trial)
-                value = self._train(trial, config, folder / "run", share)
+                value = self._train(trial, self._space.start(trial), folder / "run", share)
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
         except TrainingError as error:
@@ -236,9 +231,10 @@ class _Search:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _train(self, trial: optuna.Trial, config: TrainConfig, folder: Path, share: float) -> float:
+    def _train(self, trial: optuna.Trial, start: StartingPoint, folder: Path, share: float) -> float:
+        config = start.config
         number, steps = trial.number + 1, config.steps
-        last = math.nan
+        last, said = math.nan, time.monotonic()
 
         def validate(detector: SiteDetector, step: int) -> float:
             nonlocal last
@@ -252,6 +248,10 @@ class _Search:
             return last
 
         def tell(report: Progress) -> None:
+            nonlocal said
+            if time.monotonic() - said > _SAY_SECONDS:
+                said = time.monotonic()
+                trial.set_user_attr(_ALIVE, time.time())
             self._reporter.update(share, f"try {number}: step {report.step} of {steps}")
 
         plate = background_plate(self._project).image if config.background_channels else None
@@ -259,7 +259,7 @@ class _Search:
             self._block.samples,
             self._project.config.classes,
             config,
-            self._weights,
+            start.weights,
             folder,
             plate=plate,
             progress=tell,

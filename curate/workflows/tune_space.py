@@ -11,6 +11,8 @@ from typing import Any
 import optuna
 
 from curate.detectors import TrainConfig
+from curate.workflows.starting_point import StartingPoint
+from curate.workflows.tune_networks import TODAYS, yaml_lines
 
 __all__ = ["SEARCHED", "Space", "search_space"]
 
@@ -23,6 +25,7 @@ SEARCHED: Mapping[str, tuple[Any, ...]] = {
     "background_channels": (False, True),
 }
 """Values that are tried besides today's; input size and learning rate follow from today's alone."""
+_NETWORK = "network"
 _SMALLER = (96, 32)
 _SMALLEST_INPUT = 160
 _RATES = (0.3, 5.0)
@@ -33,41 +36,60 @@ class Space:
     """What is searched.
 
     Attributes:
-        base: Today's settings.
-        choices: Setting -> the values that are tried, today's among them.
-        rates: Lowest and highest learning rate.
+        networks: What may be trained, today's first (see `networks`).
+        choices: Setting -> the values that are tried, today's among them; "network" where there are several.
+        rates: Lowest and highest learning rate of today's network; those of the others follow as their recipes' do.
     """
 
-    base: TrainConfig
+    networks: Mapping[str, StartingPoint]
     choices: Mapping[str, tuple[Any, ...]]
     rates: tuple[float, float]
 
     @property
+    def base(self) -> TrainConfig:
+        """Today's settings."""
+        return self.networks[TODAYS].config
+
+    @property
     def key(self) -> str:
         """Of today's settings and all that is tried: tries of another space do not compare."""
-        text = json.dumps([asdict(self.base), dict(self.choices), self.rates], sort_keys=True)
+        every = {name: asdict(point.config) for name, point in self.networks.items()}
+        text = json.dumps([every, dict(self.choices), self.rates], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def today(self) -> dict[str, Any]:
         """Today's settings in the terms of the search."""
-        return {
-            **{name: getattr(self.base, name) for name in self.choices},
-            "learning_rate": self.base.learning_rate,
-        }
+        own = {name: getattr(self.base, name) for name in self.choices if name != _NETWORK}
+        network = {_NETWORK: TODAYS} if _NETWORK in self.choices else {}
+        return {**own, **network, "learning_rate": self.base.learning_rate}
 
-    def config(self, trial: optuna.Trial) -> TrainConfig:
-        """The settings of a try."""
+    def start(self, trial: optuna.Trial) -> StartingPoint:
+        """The settings of a try, and the weights that it starts from."""
         chosen = {name: trial.suggest_categorical(name, values) for name, values in self.choices.items()}
         rate = trial.suggest_float("learning_rate", *self.rates, log=True)
+        point = self.networks[chosen.pop(_NETWORK, TODAYS)]
         # Masks cost a quarter of a step and do not bear on the boxes.
-        return replace(self.base, **chosen, learning_rate=rate, mask_head=False, checkpoint_every=10**6)
+        config = replace(
+            point.config,
+            **chosen,
+            learning_rate=rate * self._rate_factor(point),
+            mask_head=False,
+            checkpoint_every=10**6,
+        )
+        return replace(point, config=config)
+
+    def _rate_factor(self, point: StartingPoint) -> float:
+        return point.config.learning_rate / self.base.learning_rate
 
     def site_yaml(self, settings: Mapping[str, Any]) -> str:
         """Lines for site.yaml that choose the settings of a try."""
-        lines = ["model:", f"  input_size: {settings['input_size']}"]
+        network = settings.get(_NETWORK, TODAYS)
+        lines = ["model:", *(f"  {name}: {value}" for name, value in yaml_lines(network).items())]
+        lines.append(f"  input_size: {settings['input_size']}")
         lines.append(f"  background_channels: {_text(settings['background_channels'])}")
-        lines += ["train:", f"  learning_rate: {settings['learning_rate']:.3g}"]
+        rate = settings["learning_rate"] * self._rate_factor(self.networks[network])
+        lines += ["train:", f"  learning_rate: {rate:.3g}"]
         lines += [
             f"  {name}: {_text(settings[name])}" for name in ("ema", "mirror", "zoom", "shift", "paste")
         ]
@@ -78,17 +100,21 @@ def _text(value: bool | float) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
-def search_space(base: TrainConfig) -> Space:
+def search_space(networks: Mapping[str, StartingPoint]) -> Space:
     """The space around today's settings.
 
-    The input is never larger than today's: what is found may not cost more time a frame.
+    The input is never larger than today's. Another network may take more time a frame; the report says how much.
 
     Args:
-        base: Today's settings; values that are on no list join theirs, so that today can be tried as it is.
+        networks: What may be trained, today's first; values of today's settings that are on no list join theirs, so
+            that today can be tried as it is.
     """
+    base = networks[TODAYS].config
     smaller = [base.input_size - less for less in _SMALLER if base.input_size - less >= _SMALLEST_INPUT]
     choices: dict[str, tuple[Any, ...]] = {"input_size": (*smaller, base.input_size)}
     for name, values in SEARCHED.items():
         choices[name] = tuple(sorted({*values, getattr(base, name)}))
+    if len(networks) > 1:
+        choices[_NETWORK] = tuple(networks)
     low, high = _RATES
-    return Space(base, choices, (base.learning_rate * low, base.learning_rate * high))
+    return Space(networks, choices, (base.learning_rate * low, base.learning_rate * high))

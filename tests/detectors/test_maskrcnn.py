@@ -194,10 +194,11 @@ def test_files_that_are_no_state_dicts(tmp_path, name, content, told):
 
 def test_on_the_bundled_backbone_it_trains_and_resumes_exactly(scene, weights, tmp_path):
     """Stopped after a step and taken up again, it ends with the very weights of a run that was left alone."""
-    config = settings(scene, BUNDLED)
+    config = settings(scene, BUNDLED, pyramid=64)
     samples = scene.samples(4, masks=True)
     whole = train_detector(samples, scene.classes, config, weights, tmp_path / "whole")
     assert whole.has_masks
+    assert whole._network.state_dict()["backbone.fpn.layer_blocks.0.0.weight"].shape[0] == 64
     with pytest.raises(TrainingStopped):
         train_detector(samples, scene.classes, config, weights, tmp_path / "cut", should_stop=lambda: True)
     train_detector(samples, scene.classes, config, weights, tmp_path / "cut")
