@@ -7,6 +7,10 @@ other numbers than injected ones: their share among the site's own rows is estim
 (expectation maximisation; Saerens, Latinne and Decaestecker 2002) and the log-odds are shifted by it. Real decisions
 then move weights and bias again. A type without rows keeps its prior and says so.
 
+What practice finds unlikely the prior may still hold to be an error, and among errors that nobody injected it is often
+right. So half of the prior's opinion, one in ten at most, stays behind the practised one: such items come late in the
+queue instead of not at all. Decisions on them say how much of that promise holds.
+
 Calibrators are plain numbers: `to_dict` / `from_dict` go through JSON, nothing is pickled. The rows can be kept
 too (`TrainingRows.to_arrays`), so that a batch of decisions refits everything in milliseconds.
 """
@@ -24,7 +28,7 @@ from curate.errors import DataError
 from curate.issues.forecast import Reliability, reliability
 from curate.issues.model import fit_line, fit_weights, sigmoid
 from curate.issues.rows import TrainingRows
-from curate.issues.spec import SPECS
+from curate.issues.spec import SPECS, TypeSpec
 from curate.types import FloatArray, IntArray
 
 __all__ = ["Calibrators", "TypeModel", "fit_calibrators", "learn_decisions", "prior_calibrators"]
@@ -36,6 +40,10 @@ _MOST_UNDECIDED = 2000
 _ENOUGH = 8
 _PARTS = 4
 _SHIFT = (0.0, 2.5)
+# Two opinions with an equal say, of which the practised one knows the site.
+_SECOND_OPINION = 0.5
+_AT_MOST = 0.1
+_PROMISE_WORTH = 2.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class TypeModel:
         reason: How the probabilities came about, for a person to read.
         brier: Mean squared error on blocks of time that neither weights nor line saw; None when not measured.
         calibration_error: Likewise, mean distance of predicted and observed rate over ten bins.
+        behind: How much of what the prior promises behind practice holds; 0 where nothing was practised.
     """
 
     bias: float
@@ -63,6 +72,17 @@ class TypeModel:
     reason: str = "documented prior: nothing learned yet"
     brier: float | None = None
     calibration_error: float | None = None
+    behind: float = 0.0
+
+    def probabilities(self, values: FloatArray, spec: TypeSpec) -> FloatArray:
+        """(N,) P(error): the learned opinion, with the prior's behind it."""
+        learned = sigmoid(self.logits(values, spec.usual))
+        return np.maximum(learned, self.promised(values, spec)) if self.behind > 0 else learned
+
+    def promised(self, values: FloatArray, spec: TypeSpec) -> FloatArray:
+        """(N,) the least P(error) that the documented prior leaves of evidence (N, K)."""
+        prior = sigmoid(TypeModel(spec.bias, spec.weights).raw(values, spec.usual))
+        return np.asarray(np.minimum(self.behind * np.minimum(_SECOND_OPINION * prior, _AT_MOST), 1.0))
 
     def logits(self, values: FloatArray, usual: FloatArray) -> FloatArray:
         """(N,) calibrated log-odds of evidence (N, K); NaN takes the usual value of its column."""
@@ -88,7 +108,7 @@ class Calibrators:
 
     def probabilities(self, kind: IssueType, values: FloatArray) -> FloatArray:
         """(N,) P(error of this type) of evidence (N, K)."""
-        return sigmoid(self.model(kind).logits(values, SPECS[kind].usual))
+        return self.model(kind).probabilities(values, SPECS[kind])
 
     def model(self, kind: IssueType) -> TypeModel:
         """The classifier of a type; the prior where none was learned."""
@@ -110,6 +130,7 @@ class Calibrators:
                     "reason": model.reason,
                     "brier": model.brier,
                     "calibration_error": model.calibration_error,
+                    "behind": model.behind,
                 }
                 for kind, model in self.models.items()
             },
@@ -138,15 +159,15 @@ class Calibrators:
 
 def _read(kind: IssueType, entry: Mapping[str, Any]) -> TypeModel:
     weights = np.array([float(entry["weights"].get(item.name, item.weight)) for item in SPECS[kind].evidence])
-    numbers = (float(entry[name]) for name in ("bias", "slope", "offset"))
-    bias, slope, offset = numbers
-    if not np.isfinite([bias, slope, offset, *weights]).all():
+    bias, slope, offset = (float(entry[name]) for name in ("bias", "slope", "offset"))
+    behind = float(entry.get("behind", 0.0))
+    if not np.isfinite([bias, slope, offset, behind, *weights]).all():
         raise ValueError("numbers must be finite")
     measured = (entry.get(name) for name in ("brier", "calibration_error"))
     brier, error = (None if value is None else float(value) for value in measured)
     return TypeModel(
         bias, weights, slope, offset, int(entry["injected"]), int(entry["decisions"]), str(entry["reason"]),
-        brier, error,
+        brier, error, behind,
     )  # fmt: skip
 
 
@@ -228,6 +249,7 @@ def _practised(kind: IssueType, rows: TrainingRows | None, population: FloatArra
         reason=f"learned from {len(rows)} injected rows, {how}",
         brier=None if measured is None else measured.brier,
         calibration_error=None if measured is None else measured.error,
+        behind=1.0,
     )  # fmt: skip
 
 
@@ -256,10 +278,25 @@ def _decided(
         weight = np.concatenate([weight, np.full(len(some), each)])
     new_bias, new_weights = fit_weights(values, truth, weight, bias, weights)
     said = [f"{model.injected} injected rows"] if model.injected else []
+    moved = replace(model, bias=new_bias, weights=new_weights, slope=1.0, offset=0.0)
     return replace(
-        model, bias=new_bias, weights=new_weights, slope=1.0, offset=0.0, decisions=len(rows),
+        moved, behind=_kept_promise(moved, rows, spec), decisions=len(rows),
         reason=f"learned from {' and '.join([*said, f'{len(rows)} decided rows'])}",
     )  # fmt: skip
+
+
+def _kept_promise(model: TypeModel, rows: TrainingRows, spec: TypeSpec) -> float:
+    """How much of the prior's promise holds, by the decided rows on which it is more than what was learned.
+
+    Errors held to errors promised, drawn to 1 as if two more had been promised and held (a Poisson rate with a
+    gamma prior).
+    """
+    if model.behind <= 0:
+        return 0.0
+    promised, weight = model.promised(rows.values, spec), _worth(rows)
+    alone = promised > sigmoid(model.logits(rows.values, spec.usual))
+    held = float((weight * rows.truth)[alone].sum())
+    return model.behind * (_PROMISE_WORTH + held) / (_PROMISE_WORTH + float((weight * promised)[alone].sum()))
 
 
 def prevalence_shift(logits: FloatArray, share: float) -> float:

@@ -128,6 +128,44 @@ def test_broken_calibration_is_one_clear_error(data):
         Calibrators.from_dict(data)
 
 
+def _prior_is_wrong_about(column, count=600):
+    """Injected rows whose prior evidence in one column never means an error, and rows that have only that."""
+    rng = np.random.default_rng(5)
+    rows = _rows(count, 5)
+    values = rows.values * 0.3
+    truth = (values[:, 0] > 0.2).astype(int)
+    values[truth == 0, column] = rng.uniform(0.6, 1.0, int((truth == 0).sum()))
+    doubted = np.tile(values[truth == 0].mean(0), (20, 1))
+    doubted[:, [0, column]] = [0.0, 1.0]
+    return replace(rows, values=values, truth=truth), doubted
+
+
+def test_what_only_the_prior_doubts_comes_last_in_the_queue_but_comes():
+    rows, doubted = _prior_is_wrong_about(SPECS[KIND].names.index("source_doubt"))
+    learned = fit_calibrators({KIND: rows})
+    model = replace(learned.model(KIND), behind=0.0)
+    assert model.probabilities(doubted, SPECS[KIND]).max() < 0.05
+    prior = prior_calibrators().probabilities(KIND, doubted)
+    expected = np.minimum(prior / 2, 0.1)
+    assert np.allclose(learned.probabilities(KIND, doubted), expected)
+    assert expected.min() > 0.05
+    # What practice itself finds likely stays as it is, and so does everything where nothing was practised.
+    likely = model.probabilities(rows.values, SPECS[KIND])
+    found = learned.probabilities(KIND, rows.values)
+    assert np.array_equal(found[likely > 0.1], likely[likely > 0.1])
+    assert fit_calibrators().model(KIND).behind == 0
+
+
+@pytest.mark.parametrize(("truth", "least", "most"), [(0, 0.0, 0.06), (1, 0.15, 1.0)])
+def test_decisions_say_what_the_second_opinion_is_worth(truth, least, most):
+    rows, doubted = _prior_is_wrong_about(SPECS[KIND].names.index("source_doubt"))
+    decided = TrainingRows(doubted, np.full(20, truth), np.zeros(20, int), np.full(20, -1), np.ones(20))
+    learned = fit_calibrators({KIND: rows}, {KIND: decided}, {KIND: rows.values})
+    assert least <= learned.probabilities(KIND, doubted).max() <= most
+    again = Calibrators.from_dict(json.loads(json.dumps(learned.to_dict())))
+    assert np.allclose(again.probabilities(KIND, doubted), learned.probabilities(KIND, doubted))
+
+
 def test_what_is_common_on_the_site_is_read_off_its_own_rows():
     """Injected into a tenth, but a third of the site's rows are errors: nobody has said so, and yet it shows."""
     injected, many = _rows(1200, 2, bias=-3.5), _rows(6000, 3, bias=-3.5)
