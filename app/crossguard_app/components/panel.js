@@ -144,7 +144,7 @@ export class Panel {
     return h("section", { class: "verdicts" },
       this.classes(),
       h("div", { class: "pair" },
-        this.action(frame.labels.length ? "All is right" : "Nothing is here", "keep", "primary"),
+        this.action(frame.labels.length ? "All is right" : "Nothing here", "keep", "primary"),
         this.action("Delete label", "delete", "danger", !this.bench.selected)),
       h("div", { class: "pair" },
         this.action("Carry over", "carryOver"),
