@@ -17,6 +17,7 @@ from curate.detectors.config import Progress, TrainConfig
 from curate.detectors.distributed import World
 from curate.detectors.frames import Batch, FrameCache
 from curate.detectors.learner import Learner
+from curate.detectors.prefetch import Prefetch
 from curate.errors import TrainingError
 
 __all__ = ["Trainer"]
@@ -32,7 +33,7 @@ class Trainer:
 
     Args:
         learner: What is trained, on its device.
-        frames: Its batches.
+        frames: Its batches, made one step ahead.
         config: Settings.
         world: The processes that train together.
     """
@@ -44,9 +45,9 @@ class Trainer:
         self._learner = learner
         self._model = learner.model.train()
         self._config = config
-        self._frames = frames
         self._world = world or World()
         self._device = next(self._model.parameters()).device
+        self._batches = Prefetch(frames, config.steps, self._device, (self._world.rank, self._world.size))
         self._parts = 1
         self._compilation = Compilation(learner.heavy, config, self._device)
         self._optimizer = torch.optim.AdamW(
@@ -119,7 +120,7 @@ class Trainer:
 
     def _gradients(self) -> dict[str, float]:
         """Gradients of this step's batch, in as many parts as memory asks for; the losses by name."""
-        batch = self._frames.batch(self.step, self._world.rank, self._world.size)
+        batch = self._batches.batch(self.step)
         while True:
             values: dict[str, float] | None = None
             try:

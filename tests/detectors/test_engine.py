@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from curate.detectors import SiteDetector, TrainingStopped, train_detector
+from curate.detectors import SiteDetector, TrainingSample, TrainingStopped, train_detector
 from curate.detectors.frames import FrameCache
 from curate.detectors.learner import SiteLearner, autocast, multiplies_bfloat16
 from curate.detectors.model import new_site_network
+from curate.detectors.prefetch import Prefetch
 from curate.detectors.trainer import Trainer
-from curate.errors import ConfigError, ModelError, TrainingError
+from curate.errors import ConfigError, ImageError, ModelError, TrainingError
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -114,6 +117,33 @@ def test_early_stop_keeps_the_best_and_goes_on_exactly_after_a_stop(scene, weigh
     assert max(seen) == 8
     assert largest_difference(weights_of(tmp_path / "whole"), weights_of(tmp_path / "stopped")) == 0
     assert not (tmp_path / "stopped" / "best").exists()
+
+
+def test_batches_are_made_one_step_ahead_and_are_the_same(scene):
+    made = []
+
+    class Frames(FrameCache):
+        def batch(self, step, rank=0, ranks=1):
+            made.append((step, threading.current_thread().name.partition("_")[0]))
+            return super().batch(step, rank, ranks)
+
+    frames = Frames(scene.samples(6), scene.config, None)
+    ahead = Prefetch(frames, 4, torch.device("cpu"), (0, 1))
+    for step in (0, 1, 3):  # a resumed run may begin anywhere
+        batch = ahead.batch(step)
+        expected = FrameCache(scene.samples(6), scene.config, None).batch(step)
+        assert torch.equal(batch.canvases, expected.canvases)
+        np.testing.assert_array_equal(batch.items[1].boxes, expected.items[1].boxes)
+    assert made == [(step, "batches") for step in (0, 1, 2, 3)]  # nothing beyond the end
+
+
+def test_a_frame_that_cannot_be_read_is_an_error_of_its_step(scene, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    samples = [*scene.samples(1), TrainingSample("a", broken, [], [])]
+    ahead = Prefetch(FrameCache(samples, scene.config, None), 4, torch.device("cpu"), (0, 1))
+    with pytest.raises(ImageError, match=r"broken\.jpg"):
+        ahead.batch(0)
 
 
 def test_a_run_may_start_from_an_earlier_detector(scene, weights, tmp_path):
