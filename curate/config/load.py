@@ -109,7 +109,11 @@ def _explain(error: ValidationError, lines: dict[KeyPath, int], file: object) ->
     """The first problem in the order of the file, as one sentence."""
     problems = []
     for entry in error.errors(include_url=False):
-        path = tuple(part for part in entry["loc"] if not isinstance(part, str) or "[" not in part)
+        # pydantic puts the names of its own wrappers ("function-after[...]") between the keys; an unknown key is last.
+        *before, last = entry["loc"] or ("",)
+        unknown = entry["type"] == "extra_forbidden"
+        path = tuple(part for part in before if not isinstance(part, str) or "[" not in part)
+        path += (last,) if unknown or (last != "" and "[" not in str(last)) else ()
         known = path
         while known and known not in lines:
             known = known[:-1]

@@ -50,6 +50,7 @@ def test_every_default_in_the_template_is_true() -> None:
         ("classes: [person]\npolicy:\n  min_height: .nan\n", 3, ["finite"]),
         ("classes: [person, person]\n", 1, ["once"]),
         ("classes: [person]\nclasses: [car]\n", 2, ["given twice"]),
+        ("classes: [person]\nfr[a: 1\n", 2, ["unknown key `fr[a`"]),
         ("classes: [person\n", 2, ["not valid YAML"]),
         ("a: &x [1]\nclasses: *x\n", 2, ["aliases"]),
         ("classes: ['../x']\n", 1, ["no slashes"]),
