@@ -262,7 +262,8 @@ class _Rounds:
             what = "frames"
         if what == "database":
             return self._corrupt_database(chance)
-        files = sorted(path for path in (state / what).rglob("*") if path.is_file() and path.name != ".lock")
+        # Hidden are locks, and halves of files that a kill left, which nothing ever reads.
+        files = sorted(path for path in (state / what).rglob("*") if path.is_file() and path.name[0] != ".")
         if not files:
             return {"code": 0, "clear": True, "struck": False, "seconds": 0.0, "what": what}
         path = chance.choice(files)
