@@ -1,4 +1,4 @@
-"""An S3 server of our own on loopback, for frames that lie elsewhere."""
+"""What tests of several parts share: one thread for small networks, and an S3 server of our own on loopback."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(scope="session")
+def one_thread() -> Iterator[None]:
+    """Networks as small as those of the tests only lose by a second thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @dataclass

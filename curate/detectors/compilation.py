@@ -56,6 +56,6 @@ class Compilation:
             return False
         self._active = False
         torch.compiler.set_stance("force_eager")
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         self._remark = f"torch.compile failed, training goes on without it: {reason}"
         return True

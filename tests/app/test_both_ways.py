@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from curate.annotations import DecisionKind, IssueState
+from tests.app.drawn import near
 
 pytestmark = pytest.mark.browser
-
-
-def near(found, expected) -> bool:
-    """Coordinates to a hundredth of a pixel."""
-    return np.allclose(np.array(found, float), np.array(expected, float), atol=0.011, rtol=0)
 
 
 def test_moving_on_and_the_tools_that_repeat(editor) -> None:

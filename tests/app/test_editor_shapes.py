@@ -7,21 +7,10 @@ import pytest
 
 from crossguard_app.routes import asset_url
 from curate.annotations import Annotation
-from curate.geometry.polygons import polygons_to_mask
+from tests.app.drawn import box_of, exterior, near, pixels
+from tests.app.sample_site import SIZE
 
 pytestmark = pytest.mark.browser
-CLOSE = 0.011
-SIZE = (320, 240)
-
-
-def near(found, expected) -> bool:
-    """Coordinates to a hundredth of a pixel."""
-    return np.allclose(np.array(found, float), np.array(expected, float), atol=CLOSE, rtol=0)
-
-
-def box_of(*corners) -> tuple[float, float, float, float]:
-    xs, ys = zip(*corners, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 def test_boxes_by_mouse(editor) -> None:
@@ -102,10 +91,6 @@ def test_boxes_by_keyboard(editor) -> None:
     assert {a.bbox_xyxy for a in editor.labels().values()} == {a.bbox_xyxy for a in before.values()}
     editor.press("Control+Shift+Z", times=18)
     assert near(editor.labels()[label.id].bbox_xyxy, (202, 21, 247, 64))
-
-
-def exterior(label: Annotation, part: int = 0):
-    return label.mask[part].exterior
 
 
 def test_polygons_by_mouse(editor) -> None:
@@ -252,10 +237,6 @@ def capsule(ax: float, ay: float, bx: float, by: float, radius: float):
     dx, dy = bx - ax, by - ay
     share = np.clip(((xs - ax) * dx + (ys - ay) * dy) / max(dx * dx + dy * dy, 1e-9), 0, 1)
     return (xs - ax - share * dx) ** 2 + (ys - ay - share * dy) ** 2 <= radius**2
-
-
-def pixels(label: Annotation):
-    return polygons_to_mask(label.mask, SIZE[1], SIZE[0])
 
 
 def test_brush_and_eraser_to_the_pixel(editor) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import curate
 from curate.detectors import TrainConfig, TrainingSample
@@ -55,12 +54,8 @@ class Scene:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Networks this small only lose by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def small_networks(one_thread):
+    """All of these tests."""
 
 
 @pytest.fixture(scope="session")

@@ -32,14 +32,7 @@ from curate.errors import ConfigError, TrainingError
 from curate.workflows.progress import Cancelled, Quiet, SubReporter
 from curate.workflows.train import train_config
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only lose by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -33,14 +33,7 @@ from curate.workflows.snapshot import snapshot
 from curate.workflows.starting_point import FALLBACK, starting_point
 from curate.workflows.train import train_config, train_version
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only lose by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Told(Quiet):

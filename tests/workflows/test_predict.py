@@ -16,7 +16,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
 
 import curate
 from curate.errors import ConfigError, DataError, NotFoundError, ProjectError
@@ -33,16 +32,10 @@ from curate.workflows.runs import newest_run
 from curate.workflows.snapshot import snapshot
 from curate.workflows.train import train_version
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
 EXAMPLE = Path(curate.__file__).parents[1] / "docs" / "examples" / "run_model.py"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only lose by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

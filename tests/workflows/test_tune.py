@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,21 +33,15 @@ from curate.workflows.tune_space import Space, search_space
 from curate.workflows.tune_storage import open_study
 from curate.workflows.validation import validation_block
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
 _FILE = Path(__file__).parents[1] / "store" / "backends.py"
 _spec = importlib.util.spec_from_file_location("crossguard_test_backends", _FILE)
 backends = sys.modules.get(_spec.name) or importlib.util.module_from_spec(_spec)
 if _spec.name not in sys.modules:
     sys.modules[_spec.name] = backends
     _spec.loader.exec_module(backends)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only lose by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def space_of(base: TrainConfig) -> Space:
