@@ -46,6 +46,7 @@ SERVER_OPTIONS: dict[str, Any] = {
     "browser.gatherUsageStats": False,
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
+    "logger.hideWelcomeMessage": True,
     "runner.magicEnabled": False,
     # A collection after every run cost 125 to 265 ms on two cores; what matters is frozen at the start instead.
     "runner.postScriptGC": False,
@@ -57,7 +58,7 @@ def apply_theme() -> None:
     """Set the look, and the options that count from now on, unless the user set them."""
     from streamlit import config
 
-    late = ("runner.", "client.", "browser.", "server.fileWatcherType")
+    late = ("runner.", "client.", "browser.", "logger.", "server.fileWatcherType")
     for key, value in (THEME_OPTIONS | SERVER_OPTIONS).items():
         if key.startswith(("theme.", *late)) and not config.is_manually_set(key):
             config.set_option(key, value, "crossguard")

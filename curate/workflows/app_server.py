@@ -37,6 +37,8 @@ def server_command(port: int, *, browser: bool, address: str = "127.0.0.1") -> l
         "--browser.gatherUsageStats=false",
         # Without this a new user's first start waits at the terminal for an email address and serves nothing.
         "--server.showEmailPrompt=false",
+        # Where a coding assistant is installed, the framework would else offer it a guide, over the queue's evidence.
+        "--logger.hideWelcomeMessage=true",
         "--runner.postScriptGC=false",
         "--server.fileWatcherType=none",
     ]

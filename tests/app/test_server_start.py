@@ -13,17 +13,21 @@ from pathlib import Path
 import pytest
 
 from curate.workflows.project import Project
+from tests.app.app_server import opened_page
 
 
 @pytest.mark.slow
-def test_first_start_asks_nothing(tmp_path: Path) -> None:
+@pytest.mark.browser
+def test_first_start_asks_nothing(tmp_path: Path, chromium) -> None:
     Project.create(tmp_path / "site", ["person"])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     # A home without any settings, and a browser that does nothing: the state of a fresh account.
     home = tmp_path / "home"
-    home.mkdir()
+    (home / ".claude").mkdir(
+        parents=True
+    )  # a coding assistant: the framework would offer it a guide on every page
     environment = os.environ | {"HOME": str(home), "BROWSER": "true"}
     log = tmp_path / "log"
     command = [sys.executable, "-m", "curate.cli.main", "app", str(tmp_path / "site"), "--port", str(port)]
@@ -32,7 +36,14 @@ def test_first_start_asks_nothing(tmp_path: Path) -> None:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=out, stderr=out)
     try:
         assert _answers(port, process), log.read_text(errors="replace")[-2000:]
-        assert "email" not in log.read_text(errors="replace").lower()
+        said = log.read_text(errors="replace")
+        assert "email" not in said.lower()
+        assert f"serving {tmp_path / 'site'} on http://127.0.0.1:{port}" in said.replace("\n", "")
+        with opened_page(chromium) as page:
+            page.goto(f"http://127.0.0.1:{port}")
+            page.get_by_text("Overview").first.wait_for()
+            page.wait_for_timeout(2500)
+            assert page.get_by_test_id("stSkillsNudge").count() == 0
     finally:
         process.terminate()
         process.wait(30)
