@@ -205,10 +205,11 @@ def test_precision_and_determinism_can_be_chosen(scene, weights, tmp_path):
 DISTRIBUTED = """
 import importlib.util, sys
 from pathlib import Path
+import torch
 spec = importlib.util.spec_from_file_location("scene", sys.argv[1])
 scene_module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(scene_module)
-scene_module.torch.set_num_threads(1)
+torch.set_num_threads(1)
 from curate.detectors import train_detector
 from curate.detectors.distributed import join_world
 scene = scene_module.Scene()
@@ -216,7 +217,7 @@ folder = Path(sys.argv[3])
 detector = train_detector(scene.samples(6), scene.classes, scene.config, Path(sys.argv[2]), folder)
 rank = join_world().rank
 detector.save(folder / f"rank-{rank}")
-scene_module.torch.distributed.destroy_process_group()
+torch.distributed.destroy_process_group()
 """
 
 

@@ -21,10 +21,11 @@ from curate.geometry.rle import rle_area, rle_iou
 KILLED = """
 import importlib.util, os, signal, sys
 from pathlib import Path
+import torch
 spec = importlib.util.spec_from_file_location("scene", sys.argv[1])
 scene_module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(scene_module)
-scene_module.torch.set_num_threads(1)
+torch.set_num_threads(1)
 from curate.detectors import train_detector
 scene = scene_module.Scene()
 
