@@ -6,10 +6,12 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
@@ -41,7 +43,7 @@ __all__ = ["SWITCHES", "Trained", "generic", "train_ours", "train_peer"]
 
 SWITCHES = ("background", "paste", "scratch", "mirror")
 """Ablations of ours: difference channels, pasted objects, random instead of COCO weights, mirrored and zoomed."""
-_PACE_STEPS = 6
+_PACE_STEPS = 12
 _FEWEST_STEPS = 20
 _CHECKPOINTS = 10
 _RESULT = "result.json"
@@ -77,6 +79,29 @@ class Trained:
     peak_mb: float
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How quickly a machine trains when nothing else runs on it.
+
+    Attributes:
+        start: Seconds before the first step.
+        step: Seconds of a step: the lower quartile, as whatever else runs meanwhile only ever makes one slower.
+    """
+
+    start: float
+    step: float
+
+    @classmethod
+    def of(cls, moments: Sequence[float]) -> Pace:
+        """From the moment before a trial and the moments when its steps ended, seconds."""
+        step = float(np.quantile([after - before for before, after in pairwise(moments)], 0.25))
+        return cls(max(0.0, moments[1] - moments[0] - step), step)
+
+    def steps(self, seconds: float) -> int:
+        """Steps that fit into a budget, the start included."""
+        return int(max(0.0, seconds - self.start) / self.step)
+
+
 def generic(data: TrainData, config: TrainConfig) -> Trained:
     """The bundled detector as it is; its memory is that of one prediction."""
     meter = StepMeter()
@@ -93,7 +118,14 @@ def generic(data: TrainData, config: TrainConfig) -> Trained:
 
 
 def train_ours(
-    data: TrainData, kept: Kept, config: TrainConfig, minutes: float, switch: str | None, tell: Tell
+    data: TrainData,
+    kept: Kept,
+    config: TrainConfig,
+    minutes: float,
+    switch: str | None,
+    tell: Tell,
+    *,
+    seed: int = 0,
 ) -> Trained:
     """Ours, with one of `SWITCHES` or without.
 
@@ -104,12 +136,13 @@ def train_ours(
         minutes: Budget.
         switch: What is changed.
         tell: Told the share done, and what is being done.
+        seed: How far from the site's own training seed.
 
     Raises:
         ConfigError: An ablation that the recipe's network does not have.
     """
     point = starting_point(data.project, config, Quiet())
-    config = point.config
+    config = replace(point.config, seed=point.config.seed + seed)
     if switch == "background":
         config = replace(config, background_channels=True)
     elif switch == "paste":
@@ -143,11 +176,11 @@ def train_ours(
             progress=heard,
         )
 
-    def pace() -> float:
+    def pace() -> Pace:
         with TemporaryDirectory(prefix="crossguard-bench-") as temporary:
-            started = time.perf_counter()
-            train(_PACE_STEPS, Path(temporary))
-            return (time.perf_counter() - started) / _PACE_STEPS
+            moments = [time.perf_counter()]
+            train(_PACE_STEPS, Path(temporary), lambda _: moments.append(time.perf_counter()))
+            return Pace.of(moments)
 
     def whole(steps: int) -> float:
         last: list[Progress] = []
@@ -193,12 +226,13 @@ def train_peer(
         settings = replace(config, steps=steps)
         return Trainer(PeerLearner(new().to(choose_device(config.device)), settings), frames, settings)
 
-    def pace() -> float:
+    def pace() -> Pace:
+        moments = [time.perf_counter()]
         trial = trainer(_PACE_STEPS)
-        started = time.perf_counter()
         for _ in range(_PACE_STEPS):
             trial.advance()
-        return (time.perf_counter() - started) / _PACE_STEPS
+            moments.append(time.perf_counter())
+        return Pace.of(moments)
 
     def whole(steps: int) -> float:
         run = trainer(steps)
@@ -223,7 +257,7 @@ def train_peer(
 
 
 def _kept(
-    folder: Path, minutes: float, pace: Callable[[], float], whole: Callable[[int], float]
+    folder: Path, minutes: float, pace: Callable[[], Pace], whole: Callable[[int], float]
 ) -> dict[str, Any]:
     """Seconds, steps and memory of a training; what was done of it before is not done again."""
     if (folder / _RESULT).is_file():
@@ -231,7 +265,7 @@ def _kept(
         return found
     plan = folder / "plan.json"
     if not plan.is_file():
-        write_json(plan, {"steps": max(_FEWEST_STEPS, int(minutes * 60 / pace()))})
+        write_json(plan, {"steps": max(_FEWEST_STEPS, pace().steps(minutes * 60))})
     steps = int(read_json(plan)["steps"])
     meter = StepMeter()
     release_memory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,7 @@ def register(bench: typer.Typer) -> None:
         epilog=example(
             "curate bench detect --json detect.json",
             "curate bench detect --minutes 1 --ablations background,paste",
+            "curate bench detect --minutes 3 --seeds 5",
         )
     )(detect)
     bench.command(epilog=example("curate bench null --seeds 5 --pool 12"))(null)
@@ -79,6 +81,7 @@ def detect(
     ablations: Annotated[
         str, typer.Option(help="Of background, paste, scratch, mirror, anchors; each at the smallest budget.")
     ] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of ours at each budget.")] = 1,
     project: FolderOption = None,
     source: SourceOption = None,
     cache: CacheOption = _CACHE,
@@ -94,8 +97,8 @@ def detect(
     budgets = _numbers(minutes, "--minutes")
     with train_data(project, source) as data, progress_bar() as reporter:
         whole = SubReporter(reporter, 0.0, 1.0)
-        rows = bench_detect(data, Kept(cache), minutes=budgets, ablations=names, reporter=whole)
-    _tell(detect_markdown(rows), {"rows": rows, "label": data.label}, json_file)
+        found = bench_detect(data, Kept(cache), minutes=budgets, ablations=names, reporter=whole, seeds=seeds)
+    _tell(detect_markdown(found), asdict(found), json_file)
 
 
 def null(

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from curate.assist import EMBEDDER, weights_path
 from curate.bench import detect, train_reference
 from curate.bench import detect_jobs as jobs
-from curate.bench.detect import bench_detect
+from curate.bench.detect import bench_detect, detect_markdown
 from curate.bench.detect_backbone import Lite0
 from curate.bench.detect_peer import ANCHORS, PEER, PeerDetector, PeerLearner, new_peer, site_anchors
 from curate.bench.kept import Kept
@@ -110,7 +110,16 @@ def test_detectors_are_compared_row_by_row(
     monkeypatch.setattr(jobs, "_FEWEST_STEPS", 5)
     monkeypatch.setattr(jobs, "_PACE_STEPS", 1)
     kept, reporter = Kept(tmp_path), SubReporter(Quiet(), 0, 1)
-    rows = bench_detect(data, kept, minutes=[1e-6], ablations=["scratch"], reporter=reporter)
+    bench = bench_detect(data, kept, minutes=[1e-6], ablations=["scratch"], reporter=reporter, seeds=2)
+    seed = train_config(data.project).seed
+    assert [row.get("seed") for row in bench.rows] == [None, seed, seed + 1, None, None]
+    assert bench.rows[1]["box_ap"] != bench.rows[2]["box_ap"]
+    (gains,) = bench.against_generic
+    mean = np.mean([row["box_ap"] for row in bench.rows[1:3]])
+    assert gains["seeds"] == 2
+    assert gains["gains"]["box_ap"]["value"] == pytest.approx(mean - bench.rows[0]["box_ap"], abs=1e-6)
+    assert "2 seeds, minus generic: box_ap" in detect_markdown(bench)
+    rows = [bench.rows[0], *bench.rows[2:]]
     assert [row["model"] for row in rows] == [
         "generic",
         "ours",
@@ -131,6 +140,14 @@ def test_detectors_are_compared_row_by_row(
     assert rows[1]["mask_ap"] is not None
     with pytest.raises(ConfigError, match="ablations"):
         bench_detect(data, kept, minutes=[1], ablations=["magic"], reporter=reporter)
+
+
+def test_the_pace_is_that_of_undisturbed_steps() -> None:
+    moments = np.cumsum([100.0, 3.0, 1.0, 1.0, 5.0, 1.0, 9.0, 1.0])
+    pace = jobs.Pace.of(moments.tolist())
+    assert pace == jobs.Pace(start=2.0, step=1.0)
+    assert pace.steps(62) == 60
+    assert pace.steps(1) == 0
 
 
 class StopsAfter(Quiet):
