@@ -83,15 +83,24 @@ def issues(
     from curate.issues import expected_errors, issue_looks
     from curate.store.serialize import issue_to_dict
 
-    page = open_project(project).store.issues(states=(state,), types=kind, labels=label, limit=limit)
+    store = open_project(project).store
+    page = store.issues(states=(state,), types=kind, labels=label, limit=limit)
     if as_json:
         emit_json([issue_to_dict(issue) for issue in page.issues])
         return
+    waiting = store.open_in_groups(issue.group_id for issue in page.issues if issue.group_id)
     rows = [
-        [issue.id[:12], issue.type.value, issue.label, issue.probability, issue.explanation]
+        [
+            issue.id[:12],
+            issue.type.value,
+            issue.label,
+            issue.probability,
+            waiting.get(issue.group_id or "", 1),
+            issue.explanation,
+        ]
         for issue in page.issues
     ]
-    print_table(f"{state.value} issues", ["id", "type", "class", "P(error)", "why"], rows)
+    print_table(f"{state.value} issues", ["id", "type", "class", "P(error)", "one answer for", "why"], rows)
     if not rows:
         errors.print("none like that; `curate scan` looks for label errors", markup=False)
     if state is IssueState.OPEN and page.issues:

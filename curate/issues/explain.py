@@ -105,7 +105,7 @@ def _worst(size_z: FloatArray | None, row: int) -> float:
     return float(known[np.abs(known).argmax()]) if len(known) else float("nan")
 
 
-def explain(kind: IssueType, label: str, numbers: Facts, *, other: str = "", group: int = 1) -> str:
+def explain(kind: IssueType, label: str, numbers: Facts, *, other: str = "") -> str:
     """One sentence with the numbers that matter; what is unknown is not mentioned.
 
     Args:
@@ -113,14 +113,10 @@ def explain(kind: IssueType, label: str, numbers: Facts, *, other: str = "", gro
         label: Class name ("" for a frame).
         numbers: From `facts`.
         other: The class or thing proposed instead, if any.
-        group: Labels that one decision settles.
     """
     said = [part for part in _SENTENCES[kind](numbers, label, other) if part]
     text = _join(said) if said else _FALLBACK[kind].format(label=label)
-    text = text[0].upper() + text[1:]
-    if group > 1:
-        text += f"; one decision settles {group} such labels"
-    return text + "."
+    return text[0].upper() + text[1:] + "."
 
 
 def _join(parts: list[str]) -> str:

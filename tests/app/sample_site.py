@@ -38,12 +38,20 @@ def people(index: int) -> list[tuple[float, float, float, float]]:
     return [(left, 80, left + 28, 160), (right, 110, right + 30, 200)]
 
 
+PARKED = (4.0, 205.0, 44.0, 235.0)
+"""Where something stands on every frame that nobody labelled."""
+
+
 def draw(path: Path, index: int) -> None:
     rng = np.random.default_rng(index)
     ground = np.full((SIZE[1], SIZE[0], 3), (96, 104, 92), np.uint8)
     ground[:] = np.clip(ground + rng.integers(-6, 7, ground.shape), 0, 255)
     image = Image.fromarray(ground)
     pen = ImageDraw.Draw(image)
+    x1, y1, x2, y2 = PARKED
+    pen.rectangle(PARKED, fill=(150, 60, 50))
+    for left in range(int(x1) + 4, int(x2), 12):
+        pen.rectangle((left, y1 + 6, left + 5, y2 - 6), fill=(226, 220, 200))
     for x1, y1, x2, y2 in people(index):
         pen.ellipse((x1 + 8, y1, x2 - 8, y1 + 16), fill=(196, 160, 138))
         pen.rectangle((x1, y1 + 16, x2, y2 - 30), fill=(40, 44, 70))

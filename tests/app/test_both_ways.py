@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from curate.annotations import DecisionKind, IssueState
-from tests.app.drawn import near
+from tests.app.drawn import exterior, near
+from tests.app.sample_site import PARKED
 
 pytestmark = pytest.mark.browser
 
@@ -43,12 +44,45 @@ def test_moving_on_and_the_tools_that_repeat(editor) -> None:
     assert pasted.track_id
     assert pasted.track_id == editor.store.annotation(again.id).track_id
 
-    # Nothing stands still on these frames: the key that carries over says so (tests/workflows/test_tracks.py does it).
+    # Nothing that is labelled stands still here: the key that carries over says so.
     editor.press("t")
     editor.says("last labelled frame")
     editor.press("Control+z", times=3)
     editor.saved()
     assert not any(label.bbox_xyxy == again.bbox_xyxy for label in editor.labels().values())
+
+
+def test_what_stands_still_is_carried_over_both_ways(editor) -> None:
+    x1, y1, x2, y2 = (int(side) for side in PARKED)
+    outline = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+    editor.open("022.jpg")
+    before = editor.labels()
+    editor.tool("p")
+    for corner in outline:
+        editor.cross(*corner)
+        editor.press("Enter")
+    editor.press("Control+Enter", "1")
+    parked = editor.new(before)
+    frame = editor.open("023.jpg")
+    known = editor.labels()
+    for carry in (lambda: editor.press("t"), lambda: editor.button("carryOver")):
+        carry()
+        editor.says("1 carried over from the last labelled frame")
+        carried = editor.new(known)  # alone: the walkers walked on
+        assert (carried.label, carried.frame_id, carried.source) == (parked.label, frame.id, "cheap")
+        assert near(carried.bbox_xyxy, PARKED)
+        assert near(exterior(carried), outline)
+        assert near(exterior(carried), exterior(parked))
+        carry()
+        editor.says("stands still here unlabelled")
+        editor.shot("editor-carry-over")
+        editor.press("Control+z")
+        editor.saved()
+        assert editor.labels().keys() == known.keys()
+    editor.open("022.jpg")
+    editor.select(parked.id)
+    editor.press("x")
+    editor.saved()
 
 
 def test_the_view_moves_both_ways(editor) -> None:

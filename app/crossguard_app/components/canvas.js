@@ -29,7 +29,7 @@ export class Canvas {
     this.badge = h("div", { class: "stage-badge", role: "status", "data-state": "off" });
     this.spoken = h("div", { class: "spoken", "aria-live": "polite" });
     this.root = h("div", { class: "stage", tabindex: 0, role: "application",
-      "aria-label": "Frame with its labels" },
+      "aria-label": "Frame with its labels: Tab goes through them, F6 to the buttons" },
     this.holder, this.svg, this.top, this.message, this.badge, this.spoken);
     this.root.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.observer = new ResizeObserver(() => this.goal?.());

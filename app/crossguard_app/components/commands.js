@@ -8,7 +8,7 @@ const DRAWING = ["box", "polygon", "ring", "segment", "eraser", "split", "merge"
 const CHANGING = ["apply", "submit", "delete", "exclude", "skip", "group", "undo", "redo", "repeat", "outline", "brush",
   "brushSmaller", "brushLarger", "snap", "occluded", "difficult", "ignore", "nextHandle", "previousHandle", "insertPoint",
   "simplify", "copy", "paste", "propagate", "carryOver", "interpolate", "accept", "acceptAll"];
-const LEAVING = ["conflict", "next", "previous", "keep", "apply", "skip", "exclude", "nextObject", "previousObject"];
+const LEAVING = ["conflict", "next", "previous", "keep", "apply", "skip", "exclude", "nextObject", "previousObject", "list"];
 
 export function commands(bench) {
   const { tools, edits, decisions, rewind, layers, light, canvas } = bench;
@@ -24,6 +24,8 @@ export function commands(bench) {
     previous: () => bench.step(-1),
     nextObject: () => bench.cycle(1),
     previousObject: () => bench.cycle(-1),
+    buttons: () => bench.toButtons(),
+    list: () => bench.toList(),
     undo: () => rewind.undo(),
     redo: () => rewind.redo(),
     cancel: () => bench.toolbar.closePopover() || bench.queue.cancel() || tools.cancel() || bench.select(null),

@@ -39,6 +39,7 @@ export function randomId() {
 const ICONS = {
   previous: "M15 5l-7 7 7 7",
   next: "M9 5l7 7-7 7",
+  back: "M20 12H5M11 6l-6 6 6 6",
   select: "M5 3l14 8-6.5 1.5L9 19z",
   box: "M4 6h16v12H4z",
   polygon: "M5 9l7-5 8 6-4 9H8z",

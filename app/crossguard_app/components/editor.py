@@ -48,18 +48,27 @@ def outbox_of(key: str) -> Mapping[str, Any] | None:
     return value if isinstance(value, Mapping) else None
 
 
-def editor(key: str, data: Mapping[str, Any], on_sync: Callable[[], None]) -> Mapping[str, Any] | None:
+def editor(
+    key: str,
+    data: Mapping[str, Any],
+    on_sync: Callable[[], None],
+    on_leave: Callable[[], None] | None = None,
+) -> Mapping[str, Any] | None:
     """Show the editor.
 
     Args:
         key: Of this instance.
         data: See `presenters.queue` and `presenters.frames`.
         on_sync: Called before the script runs when the browser sent something.
+        on_leave: Called before the script runs when the person goes back to the list; None where there is no list.
 
     Returns:
         The browser's outbox: {"client", "operations", "at", "attempt"}. It must be taken in although `on_sync`
         did so: what the browser sends again after a reconnect comes without a callback.
     """
-    result = _component()(key=key, data={**data, "instance": key}, on_sync_change=on_sync)
+    shown = {**data, "instance": key, "leaves": on_leave is not None}
+    result = _component()(
+        key=key, data=shown, on_sync_change=on_sync, on_leave_change=on_leave or (lambda: None)
+    )
     value = result.get(_STATE)
     return value if isinstance(value, Mapping) else None

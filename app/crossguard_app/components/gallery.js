@@ -1,17 +1,29 @@
-// A grid of pictures with shapes over them: crops, frames, wins and losses. Click opens or selects.
+// A grid of pictures with shapes over them: crops, frames, wins and losses. Click opens or selects. One stop for Tab:
+// arrows, Home and End go through the pictures, Page Up and Page Down turn the page.
 
 import { h, s } from "./dom.js";
 
 const instances = new WeakMap();
+const WAYS = { ArrowLeft: -1, ArrowRight: 1 };
+
+// Whether the focus stands where nobody works: on nothing, or on the link that led here.
+function isIdle() {
+  const { activeElement } = document;
+  return !activeElement || activeElement === document.body || activeElement.matches('nav a, [data-testid="stSidebar"] a');
+}
 
 class Gallery {
   constructor(parent) {
     this.root = h("div", { class: "gallery" });
     parent.append(this.root);
     this.chosen = new Set();
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    this.root.addEventListener("focusin", ({ target }) => target.dataset.key && this.stand(target));
   }
 
   receive(data) {
+    const focus = this.root.contains(this.root.getRootNode().activeElement);
+    const other = data.token !== this.token;
     this.data = data;
     if (data.token !== this.token) {
       this.token = data.token;
@@ -19,6 +31,48 @@ class Gallery {
     }
     this.root.style.setProperty("--wide", `${data.size}px`);
     this.root.replaceChildren(...data.cards.map((card) => this.card(card)));
+    if (data.mode === "show") return;
+    const nodes = this.nodes();
+    if (other && this.turned) this.at = (this.turned < 0 ? nodes.at(-1) : nodes[0])?.dataset.key;
+    else if (other) this.at = data.focus;
+    if (other) this.turned = 0;
+    const start = nodes.find((node) => node.dataset.key === this.at) ?? nodes[0];
+    if (!start) return;
+    this.stand(start);
+    if (focus || (data.takes_focus && isIdle())) start.focus({ preventScroll: start === nodes[0] });
+  }
+
+  nodes() {
+    return [...this.root.querySelectorAll("button.card")];
+  }
+
+  // The one picture that Tab leads to.
+  stand(node) {
+    this.at = node.dataset.key;
+    for (const other of this.nodes()) other.tabIndex = other === node ? 0 : -1;
+  }
+
+  key(event) {
+    const nodes = this.nodes();
+    const at = nodes.findIndex((node) => node.dataset.key === this.at);
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const across = Math.max(1, nodes.filter((node) => node.offsetTop === nodes[0].offsetTop).length);
+    const way = WAYS[event.key] ?? { ArrowUp: -across, ArrowDown: across }[event.key];
+    const page = { PageUp: -1, PageDown: 1 }[event.key];
+    const to = { Home: 0, End: nodes.length - 1 }[event.key] ?? (way && at + way);
+    if (to === undefined && !page) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const turn = page ?? (nodes[to] ? 0 : Math.sign(way));
+    if (!turn) {
+      nodes[to].focus();
+      return;
+    }
+    const last = nodes[turn < 0 ? 0 : nodes.length - 1];
+    if (this.data.turns.includes(turn)) {
+      this.turned = turn;
+      this.turn(turn);
+    } else last.focus();
   }
 
   card(card) {
@@ -66,6 +120,7 @@ export default function mount({ parentElement, data, setStateValue, setTriggerVa
   }
   gallery.choose = (keys) => setStateValue("chosen", { token: data.token, keys });
   gallery.open = (key) => setTriggerValue("opened", key);
+  gallery.turn = (way) => setTriggerValue("turned", way);
   gallery.receive(data);
   return () => {
     instances.get(parentElement)?.root.remove();

@@ -64,6 +64,10 @@ def gallery(
     size: int = 220,
     on_open: Callable[[str], None] | None = None,
     left_out: Collection[str] = (),
+    turns: Collection[int] = (),
+    on_turn: Callable[[int], None] | None = None,
+    focus: str | None = None,
+    takes_focus: bool = False,
 ) -> list[str]:
     """Show the cards.
 
@@ -75,6 +79,10 @@ def gallery(
         size: Smallest width of a card in CSS pixels.
         on_open: See `mode`.
         left_out: Keys that are not selected at first ("select").
+        turns: Which pages there are beside this one: -1 before, 1 after.
+        on_turn: Called with -1 or 1 when Page Up, Page Down or an arrow over the edge asks for one of them.
+        focus: Key of the card where the keyboard begins; the first one if None.
+        takes_focus: The keyboard begins here when the page opens.
 
     Returns:
         Keys of the selected cards ("select"), else an empty list.
@@ -88,6 +96,9 @@ def gallery(
         "size": size,
         "cards": [asdict(card) for card in cards],
         "chosen": at_first,
+        "turns": list(turns),
+        "focus": focus,
+        "takes_focus": takes_focus,
     }
 
     def opened() -> None:
@@ -95,7 +106,14 @@ def gallery(
         if on_open is not None and isinstance(value, str):
             on_open(value)
 
-    result = _component()(key=key, data=data, on_chosen_change=lambda: None, on_opened_change=opened)
+    def turned() -> None:
+        value = st.session_state[key].get("turned")
+        if on_turn is not None and value in turns:
+            on_turn(value)
+
+    result = _component()(
+        key=key, data=data, on_chosen_change=lambda: None, on_opened_change=opened, on_turned_change=turned
+    )
     chosen = result.get("chosen")
     if mode != "select":
         return []

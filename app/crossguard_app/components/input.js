@@ -33,7 +33,8 @@ export function bindKeys(bench) {
     }
     // A button or a box to tick that was reached with Tab is pressed with Space or Enter, as everywhere.
     const onControl = ["BUTTON", "SUMMARY", "INPUT"].includes(source.tagName);
-    if (isTyping(source, event) || (onControl && [" ", "Enter"].includes(event.key) && !event.ctrlKey)) return;
+    const command = bench.bindings.commandOf(event);
+    if ((isTyping(source, event) && command !== "buttons") || (onControl && [" ", "Enter"].includes(event.key) && !event.ctrlKey)) return;
     if (bench.overlay) {
       if (event.key !== "Tab") taken();
       return;
@@ -42,13 +43,12 @@ export function bindKeys(bench) {
       taken();
       return;
     }
-    const command = bench.bindings.commandOf(event);
     if (!command) {
       if (isStolen(event)) event.stopImmediatePropagation();
       return;
     }
-    // Tab goes through the labels while the stage has the focus; elsewhere through the buttons.
-    if (event.key === "Tab" && source !== bench.canvas.root) return;
+    // Tab goes through the labels while the stage has the focus; elsewhere, and where there are none, through the buttons.
+    if (event.key === "Tab" && (source !== bench.canvas.root || !bench.frame?.labels.length)) return;
     if (["copy", "paste"].includes(command) && !inside) return;
     taken();
     bench.run[command]();

@@ -19,6 +19,8 @@ export const KEYS = [
     ["Next", ["next", "f arrowright"]],
     ["Previous", ["previous", "d arrowleft"]],
     ["Next or previous object", ["nextObject", "tab"], ["previousObject", "shift+tab"]],
+    ["From the picture to the buttons, and back", ["buttons", "f6"]],
+    ["Back to the list of frames", ["list", "alt+arrowup"]],
     ["Undo, over all frames", ["undo", "ctrl+z"]],
     ["Redo", ["redo", "ctrl+shift+z ctrl+y"]],
     ["Stop drawing, or select nothing", ["cancel", "escape"]],

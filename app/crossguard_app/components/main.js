@@ -37,10 +37,11 @@ function leave(name, parent) {
   }, PARKED_MS);
 }
 
-export default function mount({ parentElement, data, setStateValue }) {
+export default function mount({ parentElement, data, setStateValue, setTriggerValue }) {
   const found = entry(data);
   settle(found, parentElement);
   found.workbench.send = (value) => setStateValue("sync", value);
+  found.workbench.leave = () => setTriggerValue("leave", true);
   found.workbench.receive(data);
   // The place is taken out of the page after this call, or not at all.
   return () => setTimeout(() => leave(data.instance, parentElement));

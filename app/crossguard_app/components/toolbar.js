@@ -22,6 +22,7 @@ export class Toolbar {
       onclick: () => this.togglePopover() });
     this.light.setAttribute("aria-expanded", "false");
     this.root = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Editor" },
+      bench.data.leaves && group(this.make("All frames", "list", "back", "All frames")),
       group(this.make("Previous", "previous", "previous"), this.make("Next", "next", "next")),
       group(this.make("Zoom out", "zoomOut", "minus"), this.scale, this.make("Zoom in", "zoomIn", "plus"),
         this.make("Whole frame", "fit", "fit"), this.make("Zoom to the object", "zoomPlace", "target")),
@@ -33,8 +34,8 @@ export class Toolbar {
   }
 
   // Buttons are made once: the one that has the focus must not vanish under it.
-  make(label, command, picture) {
-    const node = button(picture ? "" : label, { name: command, picture, title: label, kind: "tool",
+  make(label, command, picture, words = picture ? "" : label) {
+    const node = button(words, { name: command, picture, title: label, kind: "tool",
       onclick: (event) => { this.bench.run[command](); this.back(event); } });
     this.nodes.set(command, { node, label });
     return node;
@@ -84,7 +85,8 @@ export class Toolbar {
   }
 
   drawScale() {
-    const text = `${Math.round(this.bench.canvas.scale * 100)} %`;
+    // Nothing is enlarged where nothing is shown.
+    const text = this.bench.frame ? `${Math.round(this.bench.canvas.scale * 100)} %` : "";
     if (this.scale.textContent !== text) this.scale.textContent = text;
   }
 

@@ -289,6 +289,24 @@ export class Workbench {
     this.toolbar.say("Your role is to look: nothing was changed. An owner can make you a reviewer.");
   }
 
+  // Out of the picture, where Tab means the labels, to where it means the buttons; and back.
+  toButtons() {
+    const onStage = this.canvas.root.getRootNode().activeElement === this.canvas.root;
+    const button = onStage && this.panel.root.querySelector("button:not(:disabled)");
+    (button || this.canvas.root).focus({ preventScroll: true });
+  }
+
+  // To the list that led here, when all that was done is stored.
+  async toList() {
+    if (!this.data.leaves) return;
+    try {
+      await this.sync.settled();
+      this.leave();
+    } catch (error) {
+      this.toolbar.say(error.message, "bad");
+    }
+  }
+
   zoomPlace() {
     const box = this.conflictView.place() ?? this.selected?.bbox_xyxy ?? this.place();
     if (box) this.canvas.zoomTo(box);

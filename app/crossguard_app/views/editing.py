@@ -22,11 +22,13 @@ class Editing:
     Args:
         project: The project.
         key: Of the component.
+        on_leave: Called when the person asks for the list that led here; None where there is none.
     """
 
-    def __init__(self, project: Project, key: str) -> None:
+    def __init__(self, project: Project, key: str, on_leave: Callable[[], None] | None = None) -> None:
         self._project = project
         self._key = key
+        self._on_leave = on_leave
         self._refusals: list[Refusal] = st.session_state.setdefault(f"{key}-refusals", [])
 
     @property
@@ -56,7 +58,7 @@ class Editing:
         something new, it is stored and the page is drawn again.
         """
         before = self.take_in()
-        sent = editor(self._key, self._with_frame(data(before)), self._on_sync)
+        sent = editor(self._key, self._with_frame(data(before)), self._on_sync, self._on_leave)
         after = self.take_in(sent)
         if after.applied or (after.client, after.acknowledged) != (before.client, before.acknowledged):
             st.rerun()

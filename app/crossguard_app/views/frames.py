@@ -83,19 +83,36 @@ def _browse(project: Project) -> None:
         empty_state("No frames match", "Take a filter out above.")
         return
     pages = -(-len(frames) // _PER_PAGE)
+    left = st.session_state.pop("frame-left", None)
+    place = next((at for at, frame in enumerate(frames) if frame.id == left), None)
+    if place is not None:
+        st.session_state["frame-page"] = place // _PER_PAGE + 1
     count, pager = st.columns([1, 1], vertical_alignment="center")
     with count:
-        st.caption(f"{len(frames):,} frames · click one to see and change its labels")
+        st.caption(f"{len(frames):,} frames · click one, or go there by arrows and Enter, to change its labels")
     number = 1
     if pages > 1:
         with pager:
-            number = st.pagination(pages, key="frame-page") or 1
+            number = min(st.pagination(pages, key="frame-page") or 1, pages)
     part = frames[(number - 1) * _PER_PAGE : number * _PER_PAGE]
 
     def opened(frame_id: str) -> None:
         st.query_params["frame"] = frame_id
 
-    gallery("frame-gallery", frame_cards(project, part, wanted.source), mode="open", size=250, on_open=opened)
+    def turned(way: int) -> None:
+        st.session_state["frame-page"] = number + way
+
+    gallery(
+        "frame-gallery",
+        frame_cards(project, part, wanted.source),
+        mode="open",
+        size=250,
+        on_open=opened,
+        turns=[way for way in (-1, 1) if 1 <= number + way <= pages],
+        on_turn=turned,
+        focus=left,
+        takes_focus=True,
+    )
 
 
 def _next() -> None:
@@ -116,7 +133,7 @@ def _edit(start: str) -> None:
         query("name") or "", query("clip"), query("class"), query("show") or "all", source or ""
     )
     frames = matching_frames(project, wanted)
-    editing = Editing(project, _KEY)
+    editing = Editing(project, _KEY, on_leave=_back)
     current = editing.current or start
     remember(frame=current)
     editing.show(
@@ -139,7 +156,7 @@ def _walk(label_ids: list[str]) -> None:
     source = project.config.labels.working
     known = {annotation.id: annotation for annotation in project.store.annotations(source=source)}
     annotations = [known[label_id] for label_id in label_ids if label_id in known]
-    editing = Editing(project, _WALK_KEY)
+    editing = Editing(project, _WALK_KEY, on_leave=_back)
     current = editing.current or label_ids[0]
     editing.show(
         lambda sync: walk_data(
@@ -153,7 +170,7 @@ def _walk_frames(frame_ids: list[str]) -> None:
     project = current_project()
     known = {frame.id: frame for frame in project.store.frames(ids=frame_ids)}
     frames = [known[frame_id] for frame_id in frame_ids if frame_id in known]
-    editing = Editing(project, _FRAME_WALK_KEY)
+    editing = Editing(project, _FRAME_WALK_KEY, on_leave=_back)
     start = frame_ids[0]
     reasons = reasons_to_label(project)
     editing.show(
@@ -172,6 +189,7 @@ def _walk_frames(frame_ids: list[str]) -> None:
 
 
 def _back() -> None:
+    st.session_state["frame-left"] = query("frame")  # the list opens where it was left
     remember(frame=None)
     for key in (_KEY, _WALK_KEY, _FRAME_WALK_KEY, "frame-start", "walk", "walk-frames"):
         st.session_state.pop(key, None)
@@ -191,7 +209,6 @@ def page() -> None:
     walks = {"walk": _walk, "walk-frames": _walk_frames}
     for key, walk in walks.items():
         if ids := st.session_state.get(key):
-            st.button("All frames", icon=":material/arrow_back:", on_click=_back, type="tertiary")
             walk(ids)
             return
     frame_id = query("frame")
@@ -199,6 +216,5 @@ def page() -> None:
         _next()
         _browse(project)
         return
-    st.button("All frames", icon=":material/arrow_back:", on_click=_back, type="tertiary")
     start = st.session_state.setdefault("frame-start", frame_id)
     _edit(start)
