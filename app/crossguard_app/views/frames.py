@@ -89,7 +89,9 @@ def _browse(project: Project) -> None:
         st.session_state["frame-page"] = place // _PER_PAGE + 1
     count, pager = st.columns([1, 1], vertical_alignment="center")
     with count:
-        st.caption(f"{len(frames):,} frames · click one, or go there by arrows and Enter, to change its labels")
+        st.caption(
+            f"{len(frames):,} frames · click one, or go there by arrows and Enter, to change its labels"
+        )
     number = 1
     if pages > 1:
         with pager:
