@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from crossguard_app.assist_routes import assist_routes
+from crossguard_app.cloud_routes import cloud_routes
 from crossguard_app.context_routes import context_routes
 from crossguard_app.resources import ROUTE, base_path, current_project, project_secret
 from crossguard_app.signin import signin_routes
@@ -53,6 +54,7 @@ def app_routes() -> list[Route]:
         Route(f"{prefix}/image/{{frame_id}}", _image, methods=["GET"]),
         Route(f"{prefix}/assets/{{digest}}/{{name}}", _asset, methods=["GET"]),
         *assist_routes(),
+        *cloud_routes(),
         *context_routes(),
         *signin_routes(),
     ]

@@ -36,18 +36,18 @@ def test_every_frame_is_a_point_and_the_excluded_are_crosses(embedded) -> None:
     project = embedded.project
     decide(project.store, decision(DecisionKind.EXCLUDE_FRAME, frame_id=working_frames(project)[0].id))
     points = frame_map(project)
-    cloud = frame_cloud(project, points)
+    cloud = frame_cloud(points)
     assert [layer.key for layer in cloud.layers] == ["issues", "outlier", "clip", "source", "fold"]
     assert cloud.crossed.tolist() == list(points["excluded"])
     assert cloud.crossed.sum() == 1
     assert cloud.hover is not None
-    assert len(cloud.hover.urls) == len(points)
+    assert cloud.hover.frames == tuple(points["frame_id"])
     assert all(len(layer.codes) == len(points) for layer in cloud.layers)
     names = {layer.key: [entry.name for entry in layer.categories] for layer in cloud.layers}
     assert names["source"] == ["cheap"]
     # Numbers that are not known have a colour of their own.
     points.loc[:2, "outlier"] = np.nan
-    assert (frame_cloud(project, points).layers[1].codes == 255).sum() == 3
+    assert (frame_cloud(points).layers[1].codes == 255).sum() == 3
 
 
 def test_alike_frames_come_nearest_first_with_their_similarity(embedded) -> None:

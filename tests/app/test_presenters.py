@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crossguard_app.components.points import PointCloud, chosen_rows
+from crossguard_app.components.cloud import PackedCloud, PointCloud
+from crossguard_app.components.points import chosen_rows
 from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames
 from crossguard_app.presenters.layers import layer_choices
 from crossguard_app.presenters.maps import (
@@ -189,10 +190,26 @@ def test_the_map_can_be_coloured_in_every_way_and_every_point_has_its_code(sampl
     spoken = [layers["label"].categories[code].name for code in layers["label"].codes]
     assert spoken == list(table["label"])
     assert layers["score"].codes[:2].tolist() == [255, 127]
-    sent = json.loads(json.dumps(cloud.encoded()))
-    assert len(base64.b64decode(sent["xy"])) == 8 * len(table)
-    assert len(sent["pictures"]["urls"]) == len(set(table["frame_id"]))
+    packed = cloud.packed()
+    sent, numbers = unpacked(packed)
+    assert np.allclose(numbers(sent["xy"], "<f4").reshape(-1, 2), table[["x", "y"]])
+    assert numbers(sent["layers"][4]["codes"], "u1").tolist() == layers["score"].codes.tolist()
+    assert [packed.frames[n] for n in numbers(sent["pictures"]["frame"], "<u4")] == list(table["frame_id"])
     assert sum(entry["count"] for entry in sent["layers"][1]["entries"]) == len(table)
+    assert packed.digest == crop_cloud(sample.project, table).packed().digest
+    assert packed.digest != crop_cloud(sample.project, table[1:]).packed().digest
+
+
+def unpacked(cloud: PackedCloud):
+    """The JSON of a map, and what reads one of its arrays."""
+    size = int.from_bytes(cloud.content[:4], "little")
+    assert size % 4 == 0
+
+    def numbers(where: dict, kind: str) -> np.ndarray:
+        assert where["at"] % 4 == 0
+        return np.frombuffer(cloud.content, kind, where["length"], 4 + size + where["at"])
+
+    return json.loads(cloud.content[4 : 4 + size]), numbers
 
 
 def test_what_the_browser_chose_comes_as_bits_of_these_points_only() -> None:
@@ -220,8 +237,9 @@ def test_a_legend_of_many_names_has_wide_codes() -> None:
     layer = category_layer("clip", "Recording", [f"clip {n}" for n in range(400)], {})
     assert len(layer.categories) == 400
     cloud = PointCloud("t", np.zeros((400, 2)), (layer,), np.zeros(400, bool), "frame")
-    assert cloud.encoded()["layers"][0]["wide"]
-    assert len(base64.b64decode(cloud.encoded()["layers"][0]["codes"])) == 800
+    sent, numbers = unpacked(cloud.packed())
+    assert sent["layers"][0]["codes"]["kind"] == "u16"
+    assert numbers(sent["layers"][0]["codes"], "<u2").tolist() == layer.codes.tolist()
 
 
 def test_many_labels_at_once_all_or_none_and_back(sample) -> None:

@@ -203,7 +203,7 @@ def test_the_map_follows_decisions_without_being_made_anew(
         decide(store, decision, classes=scanned.config.classes)
         return decision.id
 
-    monkeypatch.setattr("curate.workflows.crop_map._layout", lambda _: pytest.fail("laid out anew"))
+    monkeypatch.setattr("curate.workflows.crop_map.plane", lambda *_: pytest.fail("laid out anew"))
     other = next(name for name in scanned.config.classes if name != one.label)
     say(DecisionKind.RELABEL, annotation_id=one.id, label=other)
     gone = say(DecisionKind.DELETE_LABEL, annotation_id=two.id)
@@ -235,6 +235,24 @@ def test_the_map_follows_decisions_without_being_made_anew(
     # A frame taken out may move the folds: then everything is read.
     exclude(scanned, one.frame_id)
     pd.testing.assert_frame_equal(map_now(scanned, changed).points, embedding_map(scanned))
+
+
+def test_a_server_that_starts_finds_the_map_read(scanned: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = map_now(scanned).points
+    monkeypatch.setattr(type(scanned.store), "flagged_labels", lambda _: pytest.fail("all was read again"))
+    pd.testing.assert_frame_equal(map_now(scanned).points, first)
+    label = scanned.store.annotations(source="cheap")[0]
+    gone = Decision(uuid.uuid4().hex, DecisionKind.DELETE_LABEL, "ann", annotation_id=label.id)
+    decide(scanned.store, gone)
+    assert label.id not in set(map_now(scanned).points["annotation_id"])
+    assert map_now(scanned).sequence == scanned.store.decisions(limit=1)[0].sequence
+    monkeypatch.undo()
+    # What no decision did, and a file that is broken: everything is read.
+    scanned.store.add_annotations([replace(label, id="twin")], "import")
+    assert "twin" in set(map_now(scanned).points["annotation_id"])
+    whole = map_now(scanned).points
+    (scanned.cache_dir / "embeddings" / "map-points.npz").write_bytes(b"PK, but no archive")
+    pd.testing.assert_frame_equal(map_now(scanned).points, whole)
 
 
 def test_before_a_scan_there_is_nothing_alike_and_nobody_unknown(project: Project) -> None:

@@ -1,7 +1,7 @@
 // A map of points: colour by, legend, zoom, loop around some. What is chosen goes to Python as one bit a point.
 
 import { h, icon, s } from "./dom.js";
-import { Points, packBits } from "./points_data.js";
+import { Points, packBits, unpack } from "./points_data.js";
 import { Raster } from "./points_raster.js";
 
 const instances = new WeakMap();
@@ -40,13 +40,32 @@ class PointMap {
     }
   }
 
-  receive(data) {
-    const fresh = data.version !== this.data?.version;
+  // The points are fetched beside the page's data, which says where they are; the newest word counts.
+  async receive(data) {
+    const fresh = data.version !== this.wanted;
+    this.wanted = data.version;
+    if (data.version === this.data?.version) this.data = data;
+    if (!fresh) return;
+    if (!this.points) this.foot.textContent = `Fetching ${data.count.toLocaleString("en")} ${data.noun}s …`;
+    let content;
+    try {
+      const answer = await fetch(data.points);
+      if (!answer.ok) throw new Error(await answer.text());
+      content = unpack(await answer.arrayBuffer());
+    } catch (error) {
+      if (this.wanted !== data.version) return;
+      this.wanted = null;
+      this.foot.textContent = `The map could not be fetched (${error.message}). Reload the page to try again.`;
+      return;
+    }
+    if (this.wanted === data.version && this.root.isConnected) this.take(data, content);
+  }
+
+  take(data, content) {
     const before = this.points;
     const same = data.token === this.data?.token;
     this.data = data;
-    if (!fresh) return;
-    this.points = new Points(data);
+    this.points = new Points(content);
     const key = this.layer?.key ?? data.layer;
     this.layer = this.points.layers.find((layer) => layer.key === key) ?? this.points.layers[0];
     this.stage.setAttribute("aria-label", `${data.count} ${data.noun}s; draw around some to choose them`);
@@ -221,20 +240,22 @@ class PointMap {
   }
 
   listen() {
-    const { stage } = this;
-    stage.addEventListener("pointerdown", (event) => this.down(event));
-    stage.addEventListener("pointermove", (event) => this.move(event));
-    stage.addEventListener("pointerup", (event) => this.up(event));
-    stage.addEventListener("pointercancel", () => this.stop());
-    stage.addEventListener("pointerleave", () => { this.card.hidden = true; });
-    stage.addEventListener("contextmenu", (event) => event.preventDefault());
-    stage.addEventListener("dblclick", () => this.letGo());
-    stage.addEventListener("wheel", (event) => {
+    // There is nothing to do before the points are here.
+    const on = (name, act, options) =>
+      this.stage.addEventListener(name, (event) => this.points && act(event), options);
+    on("pointerdown", (event) => this.down(event));
+    on("pointermove", (event) => this.move(event));
+    on("pointerup", (event) => this.up(event));
+    on("pointercancel", () => this.stop());
+    on("pointerleave", () => { this.card.hidden = true; });
+    on("contextmenu", (event) => event.preventDefault());
+    on("dblclick", () => this.letGo());
+    on("wheel", (event) => {
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY * 0.0016), ...this.at(event));
     }, { passive: false });
-    stage.addEventListener("keydown", (event) => this.key(event));
-    stage.addEventListener("keyup", (event) => { if (event.key === " ") this.space = false; });
+    on("keydown", (event) => this.key(event));
+    on("keyup", (event) => { if (event.key === " ") this.space = false; });
   }
 
   down(event) {
@@ -346,15 +367,14 @@ class PointMap {
   }
 
   picture(i) {
-    const { pictures, frame, boxes } = this.points;
-    if (!pictures) return null;
-    const url = pictures.urls[frame[i]];
-    const [width, height] = pictures.sizes[pictures.sizes.length > 1 ? frame[i] : 0];
-    if (!boxes) return s("svg", { viewBox: `0 0 ${width} ${height}` }, s("image", { href: url, width, height }));
+    const { frame, boxes } = this.points;
+    if (!frame || !this.data.pictures) return null;
+    const url = this.data.pictures.replace("NUMBER", frame[i]);
+    if (!boxes) return h("img", { src: url, alt: "" });
     const [x1, y1, x2, y2] = boxes.subarray(4 * i, 4 * i + 4);
     const side = Math.max(x2 - x1, y2 - y1) * 1.5;
     const view = [(x1 + x2 - side) / 2, (y1 + y2 - side) / 2, side, side];
-    return s("svg", { viewBox: view.join(" ") }, s("image", { href: url, width, height }),
+    return s("svg", { viewBox: view.join(" ") }, s("image", { href: url }),
       s("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }));
   }
 }

@@ -1,15 +1,16 @@
 // The points of a map as typed arrays: decoding, colours, who is under the pointer, who is inside a loop.
 
-function bytes(text) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-  const plain = atob(text);
-  const found = new Uint8Array(plain.length);
-  for (let i = 0; i < plain.length; i += 1) found[i] = plain.charCodeAt(i);
-  return found;
-}
+const KINDS = { f32: Float32Array, u32: Uint32Array, u16: Uint16Array, u8: Uint8Array };
 
-export function decode(kind, text) {
-  return new kind(bytes(text).buffer);
+// A map as it was fetched: four bytes of length, JSON, then the arrays that the JSON names by their places.
+export function unpack(buffer) {
+  const size = new DataView(buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
+  const array = ({ kind, at, length }) => new KINDS[kind](buffer, 4 + size + at, length);
+  const { pictures } = head;
+  return { ...head, xy: array(head.xy), crossed: array(head.crossed),
+    layers: head.layers.map((layer) => ({ ...layer, codes: array(layer.codes) })),
+    pictures: pictures && { frame: array(pictures.frame), boxes: pictures.boxes && array(pictures.boxes) } };
 }
 
 // One bit a point, eight to a byte, first point first: 12.5 kB for 100,000 points, however many are chosen.
@@ -42,20 +43,15 @@ function ramp(stops, unknown) {
 export class Points {
   constructor(data) {
     this.count = data.count;
-    this.xy = decode(Float32Array, data.xy);
-    this.crossed = decode(Uint8Array, data.crossed);
+    this.xy = data.xy;
+    this.crossed = data.crossed;
     this.layers = data.layers.map((layer) => ({
       ...layer,
-      codes: decode(layer.wide ? Uint16Array : Uint8Array, layer.codes),
       colors: layer.entries ? layer.entries.map((entry) => rgb(entry.color)) : ramp(layer.stops, layer.unknown),
       hidden: new Set(),
     }));
-    const { pictures } = data;
-    if (pictures) {
-      this.pictures = pictures;
-      this.frame = decode(Uint32Array, pictures.frame);
-      this.boxes = pictures.boxes && decode(Float32Array, pictures.boxes);
-    }
+    this.frame = data.pictures?.frame;
+    this.boxes = data.pictures?.boxes;
     this.chosen = new Uint8Array(this.count);
     this.some = 0;
     this.sort();

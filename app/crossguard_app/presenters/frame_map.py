@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pandas as pd
 
+from crossguard_app.components.cloud import PointCloud
 from crossguard_app.components.gallery import Card
-from crossguard_app.components.points import PointCloud
 from crossguard_app.presenters.frames import frame_cards
 from crossguard_app.presenters.maps import (
     category_layer,
@@ -30,7 +30,7 @@ __all__ = ["alike_frame_cards", "exclude", "frame_cloud", "take_back"]
 _PAGE = 1000
 
 
-def frame_cloud(project: Project, points: pd.DataFrame) -> PointCloud:
+def frame_cloud(points: pd.DataFrame) -> PointCloud:
     """The map of frames; the excluded are crosses."""
     issues = points["open_issues"].to_numpy(float)
     layers = (
@@ -46,7 +46,7 @@ def frame_cloud(project: Project, points: pd.DataFrame) -> PointCloud:
         layers=layers,
         crossed=points["excluded"].to_numpy(bool),
         noun="frame",
-        hover=hover_pictures(project, points["frame_id"]),
+        hover=hover_pictures(points["frame_id"]),
     )
 
 

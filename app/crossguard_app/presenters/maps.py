@@ -10,14 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from crossguard_app.components.cloud import UNKNOWN, Category, Hover, Layer, PointCloud
 from crossguard_app.components.gallery import Card, Picture, Shape
-from crossguard_app.components.points import UNKNOWN, Category, Hover, Layer, PointCloud
 from crossguard_app.presenters.shapes import PALETTE, class_colors
 from crossguard_app.presenters.wording import TITLES
 from crossguard_app.resources import image_url
 from curate.annotations import Annotation, Decision, DecisionKind, Frame, IssueType
 from curate.review import decide
-from curate.types import BoxTuple, IntArray
+from curate.types import BoxTuple, FloatArray, IntArray
 from curate.workflows.maps import similar_crops
 from curate.workflows.progress import Quiet, Reporter
 from curate.workflows.project import Project
@@ -44,8 +44,6 @@ SCALE = ("#7d8b99", "#ff9f45", "#ff4d4d")
 _SCORE = ("#5b5bd6", "#2fa7a0", "#ffd24d")
 _MARGIN = 0.25
 """Share of the box's size that a crop shows around it."""
-_MOST_PICTURES = 20_000
-"""With more frames than this no pictures show under the pointer: their addresses alone would be megabytes."""
 
 
 def crop_cloud(project: Project, points: pd.DataFrame) -> PointCloud:
@@ -67,7 +65,7 @@ def crop_cloud(project: Project, points: pd.DataFrame) -> PointCloud:
         layers=layers,
         crossed=np.zeros(len(points), bool),
         noun="label",
-        hover=hover_pictures(project, points["frame_id"], boxes),
+        hover=hover_pictures(points["frame_id"], boxes),
     )
 
 
@@ -104,24 +102,27 @@ def category_layer(
         titles: Name -> what a person reads.
         nothing: What "" is called; it is grey.
     """
-    given = [str(value) for value in values]
-    names = [name for name in colors if name in (present := set(given))]
-    names += sorted(present - set(names) - {""}) if colors else sorted(set(given) - {""})
+    found, unique = pd.factorize(np.asarray(values, object))
+    present = {str(name) for name in unique}
+    names = [name for name in colors if name in present]
+    names += sorted(present - set(names) - {""})
     free = [color for color in PALETTE if color not in colors.values()] or list(PALETTE)
     unnamed = [name for name in names if name not in colors]
     chosen = colors | {name: free[at % len(free)] for at, name in enumerate(unnamed)}
     categories = [Category((titles or {}).get(name, name), chosen[name]) for name in names]
     code = {name: at for at, name in enumerate(names)}
-    if "" in given or not names:
+    if "" in present or not names:
         code[""] = len(categories)
         categories.append(Category(nothing, QUIET))
-    return Layer(key, title, np.array([code[name] for name in given], np.int64), tuple(categories))
+    codes = np.array([code[str(name)] for name in unique], np.int64)[found]
+    return Layer(key, title, codes, tuple(categories))
 
 
 def fold_layer(folds: Iterable[int]) -> Layer:
     """The folds of the scan, counted from 1 for a person."""
-    names = ["" if fold < 0 else f"Fold {int(fold) + 1}" for fold in folds]
-    return category_layer("fold", "Fold", names, {}, nothing="In no fold")
+    numbers, unique = pd.factorize(np.asarray(folds, np.int64))
+    names = np.array(["" if fold < 0 else f"Fold {fold + 1}" for fold in unique.tolist()], object)
+    return category_layer("fold", "Fold", names[numbers], {}, nothing="In no fold")
 
 
 def scale_layer(
@@ -135,7 +136,7 @@ def scale_layer(
     whole: bool = False,
 ) -> Layer:
     """A layer of numbers, NaN for unknown."""
-    numbers = np.asarray(list(values), float)
+    numbers = np.asarray(values, float)
     known = np.isfinite(numbers)
     share = np.clip((np.where(known, numbers, least) - least) / max(most - least, 1e-9), 0, 1)
     codes = np.where(known, np.round(share * 254), UNKNOWN).astype(np.int64)
@@ -143,22 +144,11 @@ def scale_layer(
 
 
 def hover_pictures(
-    project: Project, frame_ids: Iterable[str], boxes: np.ndarray | None = None
+    frame_ids: Sequence[str] | pd.Series[str], boxes: FloatArray | None = None
 ) -> Hover | None:
-    """What shows under the pointer; None with more than 20,000 frames."""
-    codes, ids = pd.factorize(pd.Series(list(frame_ids)))
-    if not len(ids) or len(ids) > _MOST_PICTURES:
-        return None
-    frames = {frame.id: frame for frame in project.store.frames(ids=ids)}
-    ordered = [frames[frame_id] for frame_id in ids]
-    sizes = tuple((frame.width, frame.height) for frame in ordered)
-    width = 0 if boxes is not None else 320
-    return Hover(
-        urls=tuple(image_url(project, frame, width=width) for frame in ordered),
-        sizes=sizes[:1] if len(set(sizes)) == 1 else sizes,
-        frame=codes,
-        boxes=boxes,
-    )
+    """What shows under the pointer."""
+    codes, ids = pd.factorize(np.asarray(frame_ids, object))
+    return Hover(tuple(str(frame_id) for frame_id in ids), codes, boxes) if len(ids) else None
 
 
 def crop_cards(project: Project, annotations: Sequence[Annotation], frames: dict[str, Frame]) -> list[Card]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from crossguard_app.components.cloud import PackedCloud
 from crossguard_app.components.gallery import Card
 from crossguard_app.presenters.maps import act_on, alike_crop_cards, chosen_labels, crop_cards, crop_cloud
 from crossguard_app.resources import current_project
@@ -38,13 +38,13 @@ __all__ = ["crops_part"]
 _known: dict[str, CropMap] = {}
 
 
-def _map(project: Project, version: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    def make(_: object) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _map(project: Project, version: str) -> tuple[pd.DataFrame, PackedCloud]:
+    def make(_: object) -> tuple[pd.DataFrame, PackedCloud]:
         # One at a time, as `computed` has it; after a decision only what it changed is read.
         where = project.store.where
         _known[where] = map_now(current_project(), _known.get(where))
         points = _known[where].points
-        return points, {} if points.empty else crop_cloud(project, points).encoded()
+        return points, crop_cloud(project, points).packed()
 
     return computed("crop-map", str(project.root), version, "Laying out the map of labels", make)
 
@@ -57,7 +57,7 @@ def crops_part(project: Project) -> bool:
         return False
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
-        rows = chart("crop-map", cloud, version)
+        rows = chart("crop-map", cloud)
     with right, st.container(key="map-panel"):
         report()
         _panel(project, rows, points)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from crossguard_app.components.cloud import PackedCloud
 from crossguard_app.components.gallery import Card
 from crossguard_app.presenters.frame_map import alike_frame_cards, exclude, frame_cloud, take_back
 from crossguard_app.presenters.frames import frame_cards
@@ -34,12 +34,12 @@ from curate.workflows.project import Project
 __all__ = ["frames_part"]
 
 
-def _map(project: Project, version: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _map(project: Project, version: str) -> tuple[pd.DataFrame, PackedCloud]:
     from curate.workflows.maps import frame_map
 
-    def make(_: object) -> tuple[pd.DataFrame, dict[str, Any]]:
+    def make(_: object) -> tuple[pd.DataFrame, PackedCloud]:
         points = frame_map(current_project())
-        return points, {} if points.empty else frame_cloud(project, points).encoded()
+        return points, frame_cloud(points).packed()
 
     return computed("frame-map", str(project.root), version, "Laying out the map of frames", make)
 
@@ -52,7 +52,7 @@ def frames_part(project: Project) -> bool:
         return False
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
-        rows = chart("frame-map", cloud, version)
+        rows = chart("frame-map", cloud)
     with right, st.container(key="map-panel"):
         report()
         _panel(project, points["frame_id"].iloc[rows].tolist(), points)

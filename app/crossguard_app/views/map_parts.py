@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import streamlit as st
 
+from crossguard_app.components.cloud import PackedCloud
 from crossguard_app.components.gallery import Card, gallery
 from crossguard_app.components.points import point_map
 from crossguard_app.presenters.maps import undo_all
@@ -63,14 +64,13 @@ def stamp(project: Project, what: Embedded) -> str:
     return f"{newest[0].sequence if newest else 0}-{state.input_hash if state else ''}-{written}-{opened}"
 
 
-def chart(key: str, cloud: Mapping[str, Any], version: str) -> IntArray:
+def chart(key: str, cloud: PackedCloud) -> IntArray:
     """Draw the map, keep its colouring in the page's address; rows of the chosen points."""
-    layers = [layer["key"] for layer in cloud["layers"]]
+    layers = cloud.layers
     wanted = query("colour")
     rows, layer = point_map(
         key,
         cloud,
-        version=version,
         layer=wanted if wanted is not None and wanted in layers else layers[0],
         hint="draw around some, or click one · wheel zooms, right button moves",
     )
