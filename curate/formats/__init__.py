@@ -1,6 +1,6 @@
 """Files in and out: frames from recordings and images, labels in every format of `FORMATS` (docs/formats.md)."""
 
-from curate.formats._place import Placed, place_labels
+from curate.formats._place import Placed, Placing, place_labels
 from curate.formats.coco import (
     CocoDataset,
     annotations_to_coco,
@@ -12,7 +12,15 @@ from curate.formats.cvat import CvatVideo, cvat_to_annotations, read_cvat_video
 from curate.formats.labelset import Content, FileLabel, LabelExport, LabelSet, Picture
 from curate.formats.lookup import FrameLookup
 from curate.formats.media import MediaItem, Rejected, decode_image, read_images, read_video
-from curate.formats.registry import FORMATS, Format, ReadOptions, detect_format, get_format, read_labels
+from curate.formats.registry import (
+    FORMATS,
+    Format,
+    ReadOptions,
+    detect_format,
+    get_format,
+    open_labels,
+    read_labels,
+)
 from curate.formats.report import ImportReport, OnError, Problem
 
 __all__ = [
@@ -30,6 +38,7 @@ __all__ = [
     "OnError",
     "Picture",
     "Placed",
+    "Placing",
     "Problem",
     "ReadOptions",
     "Rejected",
@@ -39,6 +48,7 @@ __all__ = [
     "decode_image",
     "detect_format",
     "get_format",
+    "open_labels",
     "place_labels",
     "read_coco",
     "read_cvat_video",

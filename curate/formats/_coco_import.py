@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from curate.annotations import Annotation, Frame
-from curate.formats._coco_types import CocoDataset
+from curate.formats._coco_read import CocoReader
+from curate.formats._coco_types import CocoAnnotation, CocoDataset, CocoImage
 from curate.formats._place import place_labels
 from curate.formats.labelset import FileLabel, LabelSet, Picture
 from curate.formats.lookup import FrameLookup
@@ -52,32 +53,37 @@ def coco_to_annotations(
     return placed.annotations
 
 
-def coco_to_labels(dataset: CocoDataset) -> LabelSet:
-    """A COCO file as pictures and labels, not yet placed on frames."""
-    names = {category.id: category.name for category in dataset.categories}
-    pictures = tuple(
-        Picture(_key(image.id), (image.file_name,), None, image.width, image.height, f"image {image.id}")
-        for image in dataset.images
+def coco_to_labels(found: CocoDataset | CocoReader) -> LabelSet:
+    """A COCO file as pictures and labels, not yet placed on frames; of a `CocoReader`, runs that are made once."""
+    names = {category.id: category.name for category in found.categories}
+    return LabelSet(
+        (_picture(image) for image in found.images),
+        (_label(entry, names[entry.category_id]) for entry in found.annotations),
+        found.path,
+        distinct=True,
     )
-    labels = tuple(
-        FileLabel(
-            id=entry.id,
-            picture=_key(entry.image_id),
-            label=names[entry.category_id],
-            bbox_xyxy=entry.bbox_xyxy,
-            mask=entry.mask,
-            track_id=entry.track_id,
-            score=entry.score,
-            iscrowd=entry.iscrowd,
-            occluded=entry.occluded,
-            difficult=entry.difficult,
-            ignore=entry.ignore,
-            attributes=entry.extra,
-            item=f"annotation {entry.id}",
-        )
-        for entry in dataset.annotations
+
+
+def _picture(image: CocoImage) -> Picture:
+    return Picture(_key(image.id), (image.file_name,), None, image.width, image.height, f"image {image.id}")
+
+
+def _label(entry: CocoAnnotation, name: str) -> FileLabel:
+    return FileLabel(
+        id=entry.id,
+        picture=_key(entry.image_id),
+        label=name,
+        bbox_xyxy=entry.bbox_xyxy,
+        mask=entry.mask,
+        track_id=entry.track_id,
+        score=entry.score,
+        iscrowd=entry.iscrowd,
+        occluded=entry.occluded,
+        difficult=entry.difficult,
+        ignore=entry.ignore,
+        attributes=entry.extra,
+        item=f"annotation {entry.id}",
     )
-    return LabelSet(pictures, labels, dataset.path)
 
 
 def _key(image_id: int | str) -> str:

@@ -1,15 +1,18 @@
-"""Reading and checking COCO files."""
+"""Reading and checking COCO files of any size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from curate.errors import FormatError
 from curate.formats._coco_types import OWN_KEYS, CocoAnnotation, CocoCategory, CocoDataset, CocoImage
+from curate.formats._json_stream import MAX_STREAM_BYTES, JsonList, JsonStream
 from curate.formats._masks import parse_bbox, parse_segmentation
-from curate.formats._sources import MAX_BYTES, load_json
 from curate.formats._values import (
     as_flag,
     as_id,
@@ -22,19 +25,152 @@ from curate.formats._values import (
 )
 from curate.formats.report import BadItem, ImportReport
 
-__all__ = ["MAX_BYTES", "parse_coco", "read_coco"]
+__all__ = ["CocoReader", "DoubledIds", "open_coco", "read_coco"]
 
 _T = TypeVar("_T", CocoImage, CocoCategory, CocoAnnotation)
+_LISTS = ("images", "annotations", "categories")
 
 
-def read_coco(
-    path: str | Path, *, report: ImportReport | None = None, max_bytes: int = MAX_BYTES
-) -> CocoDataset:
-    """Read a COCO detection or segmentation file and check all of it that needs no picture.
+class DoubledIds:
+    """Which annotation ids may be there twice, of any number: eight bytes an id are held while they are seen.
+
+    Ids whose hashes differ are different; of the few whose hashes meet, `CocoReader` compares the ids themselves.
+    """
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+
+    def see(self, entry: Any) -> None:
+        """Take note of an annotation of the file, good or bad."""
+        if isinstance(entry, dict):
+            own = entry.get("crossguard_id")
+            try:
+                value = as_id(entry.get("id") if own is None else own, "id")
+            except BadItem:
+                return
+            self._hashes.append(hash(str(value)))
+
+    def met(self) -> frozenset[int]:
+        """The hashes that were seen more than once."""
+        ordered = np.sort(np.frombuffer(self._hashes, np.int64))
+        return frozenset(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist())
+
+
+class CocoReader:
+    """A COCO file whose categories are read and whose images and annotations are runs.
+
+    Args:
+        outline: The file's value, with a run over the entries in place of each list.
+        path: What messages call it.
+        report: Policy and report.
+        doubled: Hashes of the annotation ids (as text) that may be there twice.
+        needs: Further keys that each annotation must have.
+
+    Attributes:
+        categories: Categories.
+        images: A run over the good images, once.
+        annotations: A run over the good annotations, once and after the images.
+        info: As in the file.
+        licenses: As in the file.
+        extra: All other keys of the file.
+        path: Where it is read.
+
+    Raises:
+        FormatError: Not a COCO object; or a category is bad, under the policy "fail".
+    """
+
+    def __init__(
+        self,
+        outline: Any,
+        path: str | Path,
+        report: ImportReport,
+        doubled: Container[int],
+        *,
+        needs: tuple[str, ...] = (),
+    ) -> None:
+        if not isinstance(outline, Mapping):
+            hint = (
+                "a list alone is COCO's format for results: import it as coco-results"
+                if _kind(outline) == "a list"
+                else ""
+            )
+            raise FormatError(
+                f'expected an object with "images", "annotations" and "categories", got {_kind(outline)}',
+                file=path,
+                hint=hint,
+            )
+        lists = {key: _list_under(outline, key, path) for key in _LISTS}
+        rest = {key: value for key, value in outline.items() if key not in _LISTS}
+        try:
+            clean_json(rest, "the file's head")
+        except BadItem as bad:
+            raise FormatError(bad.message, file=path) from bad
+        self.info, self.licenses = rest.pop("info", None) or {}, rest.pop("licenses", None) or []
+        if not isinstance(self.info, dict) or not isinstance(self.licenses, list):
+            raise FormatError('"info" must be an object and "licenses" a list', file=path)
+        self.extra, self.path = rest, str(path)
+        self._report, self._needs = report, needs
+        self._images: set[int | str] = set()
+        self.categories = tuple(
+            _good(lists["categories"], "categories", "category", _category, report, set())
+        )
+        self._categories = {category.id for category in self.categories}
+        self.images = self._read_images(lists["images"])
+        self.annotations = _good(
+            lists["annotations"], "annotations", "annotation", self._annotation, report, _Suspects(doubled)
+        )
+
+    def _read_images(self, entries: Iterable[Any]) -> Iterator[CocoImage]:
+        names: dict[str, int | str] = {}
+        for image in _good(entries, "images", "image", _image, self._report, set()):
+            first = names.setdefault(image.file_name, image.id)
+            if first != image.id:
+                text = f'image {first} has the same file_name "{image.file_name}"'
+                self._report.reject(f"image {image.id}", BadItem("duplicate_file_name", text))
+                continue
+            self._images.add(image.id)
+            yield image
+
+    def _annotation(self, entry: dict[str, Any], item: str) -> CocoAnnotation:
+        for key in self._needs:
+            required(entry, key)
+        return _annotation(entry, item, self._images, self._categories, self._report)
+
+
+def open_coco(path: Path, report: ImportReport, *, max_bytes: int = MAX_STREAM_BYTES) -> CocoReader:
+    """Begin to read a COCO detection or segmentation file of any size; all of it is checked that needs no picture.
 
     Kinds of bad items: wrong_type, missing_key, not_finite, too_deep, duplicate_id, duplicate_file_name,
     unsafe_path, unknown_image, unknown_category, box_size, polygon, rle, no_shape. Self-crossing polygons are
     repaired and reported (polygon_repaired).
+
+    Args:
+        path: The file; it has to stay as it is until the annotations are read.
+        report: Policy and report.
+        max_bytes: Refuse larger files.
+
+    Raises:
+        FormatError: The file is missing, too large, not JSON, not a COCO object; or, under the policy "fail",
+            a category is bad, later an image or annotation.
+    """
+    report.file = str(path)
+    stream = JsonStream(path, what="a COCO file", max_bytes=max_bytes)
+    doubled = DoubledIds()
+    outline = stream.outline(lambda key, entry: doubled.see(entry) if key == "annotations" else None)
+    if isinstance(outline, dict):
+        outline = {
+            key: stream.entries(value)
+            if key in _LISTS and isinstance(value, JsonList)
+            else stream.whole(value, f'"{key[:80]}"')
+            for key, value in outline.items()
+        }
+    return CocoReader(outline, path, report, doubled.met())
+
+
+def read_coco(
+    path: str | Path, *, report: ImportReport | None = None, max_bytes: int = MAX_STREAM_BYTES
+) -> CocoDataset:
+    """Read all of a COCO file into memory: about 2 KB a label.
 
     Args:
         path: The file.
@@ -42,77 +178,43 @@ def read_coco(
         max_bytes: Refuse larger files.
 
     Raises:
-        FormatError: The file is missing, too large, not JSON, not a COCO object; or, under the policy "fail",
-            an item is bad.
+        FormatError: See `open_coco`.
     """
     report = report if report is not None else ImportReport()
-    report.file = str(path)
-    return parse_coco(load_json(Path(path), what="a COCO file", max_bytes=max_bytes), path, report)
+    found = open_coco(Path(path), report, max_bytes=max_bytes)
+    images, annotations = tuple(found.images), tuple(found.annotations)
+    licenses = tuple(found.licenses)
+    return CocoDataset(images, annotations, found.categories, found.info, licenses, found.extra, found.path)
 
 
-def parse_coco(
-    data: Any, path: str | Path, report: ImportReport, *, needs: tuple[str, ...] = ()
-) -> CocoDataset:
-    """Check a COCO object, as `read_coco` does.
+class _Suspects(set[int | str]):
+    """A set that keeps only ids whose hashes are among those given."""
 
-    Args:
-        data: The parsed JSON.
-        path: What messages call it.
-        report: Policy and report.
-        needs: Further keys that each annotation must have.
+    def __init__(self, hashes: Container[int]) -> None:
+        super().__init__()
+        self._hashes = hashes
 
-    Raises:
-        FormatError: See `read_coco`.
-    """
-    if not isinstance(data, dict):
-        hint = (
-            "a list alone is COCO's format for results: import it as coco-results"
-            if isinstance(data, list)
-            else ""
-        )
-        raise FormatError(
-            f'expected an object with "images", "annotations" and "categories", got {_kind(data)}',
-            file=path,
-            hint=hint,
-        )
-    categories = _read_list(data, "categories", "category", _category, report)
-    images = _read_list(data, "images", "image", _image, report)
-    images = _distinct_names(images, report)
-    known_images = {image.id for image in images}
-    known_categories = {category.id for category in categories}
-
-    def annotation(entry: dict[str, Any], item: str) -> CocoAnnotation:
-        for key in needs:
-            required(entry, key)
-        return _annotation(entry, item, known_images, known_categories, report)
-
-    annotations = _read_list(data, "annotations", "annotation", annotation, report)
-    rest = {key: value for key, value in data.items() if key not in ("images", "annotations", "categories")}
-    try:
-        clean_json(rest, "the file's head")
-    except BadItem as bad:
-        raise FormatError(bad.message, file=path) from bad
-    info, licenses = rest.pop("info", None) or {}, rest.pop("licenses", None) or []
-    if not isinstance(info, dict) or not isinstance(licenses, list):
-        raise FormatError('"info" must be an object and "licenses" a list', file=path)
-    return CocoDataset(
-        tuple(images), tuple(annotations), tuple(categories), info, tuple(licenses), rest, str(path)
-    )
+    def add(self, value: int | str) -> None:
+        if hash(value) in self._hashes:
+            super().add(value)
 
 
-def _read_list(
-    data: dict[str, Any],
+def _list_under(outline: Mapping[str, Any], key: str, path: str | Path) -> Iterable[Any]:
+    entries = outline.get(key)
+    if not isinstance(entries, Iterator | list):
+        raise FormatError(f'expected a list under "{key}", got {_kind(entries)}', file=path)
+    return entries
+
+
+def _good(
+    entries: Iterable[Any],
     key: str,
     noun: str,
     read: Callable[[dict[str, Any], str], _T],
     report: ImportReport,
-) -> list[_T]:
-    """All good entries of a top-level list; ids are unique."""
-    entries = data.get(key)
-    if not isinstance(entries, list):
-        raise FormatError(f'expected a list under "{key}", got {_kind(entries)}', file=report.file)
-    result: list[_T] = []
-    seen: set[int | str] = set()
+    seen: set[int | str],
+) -> Iterator[_T]:
+    """The good entries of a top-level list; ids are unique."""
     for number, entry in enumerate(entries):
         item = f"{key}[{number}]"
         try:
@@ -124,10 +226,10 @@ def _read_list(
             if value.id in seen:
                 raise BadItem("duplicate_id", f"there are two {key} with the id {value.id}")
             seen.add(value.id)
-            result.append(value)
         except BadItem as bad:
             report.reject(item, bad)
-    return result
+        else:
+            yield value
 
 
 def _category(entry: dict[str, Any], item: str) -> CocoCategory:
@@ -148,18 +250,6 @@ def _image(entry: dict[str, Any], item: str) -> CocoImage:
         sides.append(None if side is None else int(side))
     name = safe_file_name(required(entry, "file_name"))
     return CocoImage(as_id(entry["id"], "id"), name, sides[0], sides[1], clean_json(extra, item))
-
-
-def _distinct_names(images: list[CocoImage], report: ImportReport) -> list[CocoImage]:
-    first: dict[str, CocoImage] = {}
-    for image in images:
-        if first.setdefault(image.file_name, image) is not image:
-            bad = BadItem(
-                "duplicate_file_name",
-                f'image {first[image.file_name].id} has the same file_name "{image.file_name}"',
-            )
-            report.reject(f"image {image.id}", bad)
-    return list(first.values())
 
 
 def _annotation(
@@ -211,5 +301,12 @@ def _score(value: Any) -> float:
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        JsonList: "a list",
+        str: "a text",
+        bool: "true or false",
+        type(None): "nothing",
+    }
     return names.get(type(value), "a number")

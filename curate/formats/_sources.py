@@ -9,7 +9,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,20 +26,18 @@ from curate.formats._items import IMAGE_SUFFIXES
 __all__ = [
     "LABEL_SUFFIXES",
     "MAX_BYTES",
+    "check_file",
     "files_under",
-    "forget_peeked",
     "load_json",
     "load_xml",
     "load_yaml",
     "open_folder",
-    "peek_json",
-    "peek_xml",
     "read_text",
     "single_file",
 ]
 
 MAX_BYTES = 2**30
-"""Label files above 1 GB are refused unless the caller says otherwise: they do not fit into memory."""
+"""Label files that are held whole are refused above 1 GB unless the caller says otherwise."""
 MAX_XML_BYTES = 2**28
 _MAX_YAML_BYTES = 2**22
 _MAX_FILES = 2_000_000
@@ -53,7 +51,7 @@ def read_text(path: Path, *, what: str = "a label file", max_bytes: int = MAX_BY
     Raises:
         FormatError: Missing, not a regular file, too large, unreadable or not UTF-8.
     """
-    _check_file(path, what, max_bytes)
+    check_file(path, what, max_bytes)
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -90,7 +88,7 @@ def load_xml(path: Path, *, what: str = "a label file", max_bytes: int = MAX_XML
         FormatError: Missing, not a regular file, too large, not XML, or it declares a document type: entities and
             outside references can only come through one, and no label tool writes any.
     """
-    _check_file(path, what, max_bytes)
+    check_file(path, what, max_bytes)
     try:
         root = SafeXml.parse(path, forbid_dtd=True).getroot()
     except OSError as error:
@@ -107,46 +105,6 @@ def load_xml(path: Path, *, what: str = "a label file", max_bytes: int = MAX_XML
     if root is None:
         raise FormatError("the XML is empty", file=path)
     return root
-
-
-class _Peeked:
-    """The file that was looked at last: every format looks at the same file to tell whether it is its own."""
-
-    def __init__(self) -> None:
-        self._key: tuple[str, str, int, int] | None = None
-        self._value: Any = None
-
-    def get(self, path: Path, load: Callable[[Path], Any]) -> Any:
-        try:
-            stamp = path.stat()
-        except OSError:
-            return load(path)
-        key = (load.__name__, str(path), stamp.st_mtime_ns, stamp.st_size)
-        if key != self._key:
-            self._key, self._value = key, load(path)
-        return self._value
-
-    def forget(self) -> None:
-        self._key = self._value = None
-
-
-_peeked = _Peeked()
-
-
-def peek_json(path: Path) -> Any:
-    """`load_json` for telling formats apart: the last file stays at hand until `forget_peeked`."""
-    return _peeked.get(path, load_json)
-
-
-def peek_xml(path: Path) -> Element:
-    """`load_xml` for telling formats apart: the last file stays at hand until `forget_peeked`."""
-    root: Element = _peeked.get(path, load_xml)
-    return root
-
-
-def forget_peeked() -> None:
-    """Let go of the file that was looked at last."""
-    _peeked.forget()
 
 
 def load_yaml(path: Path, *, what: str = "a declaration") -> Any:
@@ -307,15 +265,21 @@ def _write_member(
     return written
 
 
-def _check_file(path: Path, what: str, max_bytes: int) -> None:
+def check_file(path: Path, what: str, max_bytes: int) -> os.stat_result:
+    """What the system says of a regular file of sane size.
+
+    Raises:
+        FormatError: Missing, not a regular file, unreadable or too large.
+    """
     try:
         if not path.is_file():
             kind = "this is a folder" if path.is_dir() else "there is no such file"
             raise FormatError(f"expected {what}, {kind}", file=path)
-        size = path.stat().st_size
+        found = path.stat()
     except OSError as error:  # a path too long, a loop of links
         raise FormatError(f"cannot be read: {error.strerror or error}", file=path) from error
     except ValueError as error:
         raise FormatError(f"not a path: {error}", file=path) from error
-    if size > max_bytes:
-        raise FormatError(f"the file has {size:,} bytes, the limit is {max_bytes:,}", file=path)
+    if found.st_size > max_bytes:
+        raise FormatError(f"the file has {found.st_size:,} bytes, the limit is {max_bytes:,}", file=path)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, groupby
+from itertools import chain, count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ from curate.errors import DataError, FormatError
 from curate.files import write_atomically
 from curate.formats._coco_export import export_to_coco
 from curate.formats._coco_import import coco_to_labels
-from curate.formats._coco_read import parse_coco
+from curate.formats._coco_read import CocoReader, DoubledIds
 from curate.formats._coco_write import write_coco
-from curate.formats._sources import load_json, peek_json, single_file
+from curate.formats._json_stream import JsonList, JsonStream
+from curate.formats._peek import peek_json
+from curate.formats._sources import single_file
 from curate.formats._write import json_list
 from curate.formats.labelset import LabelExport, LabelSet
 from curate.formats.report import ImportReport
@@ -52,20 +54,29 @@ def read_coco_results(path: Path, report: ImportReport, *, images: Path | None =
             file=beside,
             hint="say where it is with --images",
         )
-    data = load_json(path, what="a list of COCO results")
-    if not isinstance(data, list):
+    stream = JsonStream(path, what="a list of COCO results")
+    doubled, counter = DoubledIds(), count(1)
+    found = stream.outline(lambda _, entry: doubled.see(_numbered(entry, next(counter))))
+    if not isinstance(found, JsonList):
         raise FormatError("expected a list of COCO results", file=path)
-    head = load_json(beside, what="the COCO file of the results' images")
+    beside_stream = JsonStream(beside, what="the COCO file of the results' images")
+    head = beside_stream.outline()
     if not isinstance(head, dict):
         raise FormatError('expected an object with "images" and "categories"', file=beside)
-    head = {key: head[key] for key in ("images", "categories") if key in head}
-    entries = [
-        {"id": number, **entry} if isinstance(entry, dict) else entry
-        for number, entry in enumerate(data, start=1)
-    ]
+    outline = {
+        key: beside_stream.entries(head[key]) if isinstance(head[key], JsonList) else head[key]
+        for key in ("images", "categories")
+        if key in head
+    }
+    entries = (_numbered(entry, number) for number, entry in enumerate(stream.entries(found), start=1))
     report.file = str(path)
-    dataset = parse_coco({**head, "annotations": entries}, path, report, needs=("score",))
-    return coco_to_labels(dataset)
+    reader = CocoReader({**outline, "annotations": entries}, path, report, doubled.met(), needs=("score",))
+    return coco_to_labels(reader)
+
+
+def _numbered(entry: Any, number: int) -> Any:
+    """An entry that has no id of its own gets its place in the list."""
+    return {"id": number, **entry} if isinstance(entry, dict) else entry
 
 
 def write_coco_results(path: Path, export: LabelExport) -> None:

@@ -12,8 +12,9 @@ from curate.formats._carry import CARRY_KEY, with_carried
 from curate.formats._cvat_read import MAX_BYTES, read_cvat_video
 from curate.formats._cvat_types import CvatBox, CvatTrack, CvatVideo
 from curate.formats._cvat_write import write_cvat_video
+from curate.formats._peek import peek_xml
 from curate.formats._place import place_labels
-from curate.formats._sources import peek_xml, single_file
+from curate.formats._sources import single_file
 from curate.formats.labelset import FileLabel, LabelSet, Picture
 from curate.formats.lookup import FrameLookup
 from curate.formats.report import BadItem, ImportReport, Problem

@@ -24,7 +24,8 @@ from curate.formats._cvat_read import (
 from curate.formats._cvat_write import declare_labels, is_plain, typed_text
 from curate.formats._items import MAX_PIXELS
 from curate.formats._masks import crop_mask, single_ring, tight_rows, valid_polygons
-from curate.formats._sources import load_xml, peek_xml, single_file
+from curate.formats._peek import peek_xml
+from curate.formats._sources import load_xml, single_file
 from curate.formats._values import as_text, safe_file_name, shown
 from curate.formats._xml import (
     add_text,

@@ -19,7 +19,8 @@ from curate.formats._carry import (
     written_box,
 )
 from curate.formats._masks import parse_bbox, parse_segmentation, ring_of, single_ring, valid_polygons
-from curate.formats._sources import files_under, load_json, peek_json
+from curate.formats._peek import peek_json
+from curate.formats._sources import files_under, load_json
 from curate.formats._values import (
     as_flag,
     as_id,

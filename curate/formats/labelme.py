@@ -19,7 +19,8 @@ from curate.errors import FormatError, ImageError
 from curate.formats._carry import CARRY_KEY, carried, round_coordinate, with_carried, written_box
 from curate.formats._items import MAX_PIXELS
 from curate.formats._masks import crop_mask, single_ring, tight_rows, valid_polygons
-from curate.formats._sources import files_under, load_json, peek_json
+from curate.formats._peek import peek_json
+from curate.formats._sources import files_under, load_json
 from curate.formats._values import as_number, as_text, clean_json, comparable_name, required, shown
 from curate.formats._write import FilePerFrame, write_folder
 from curate.formats.images import decode_image

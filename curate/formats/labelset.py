@@ -76,17 +76,19 @@ class FileLabel:
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """A label file or folder, whole.
+    """A label file or folder. What is large comes as runs, made once each: the pictures, then the labels.
 
     Attributes:
         pictures: All pictures that somebody looked at, with labels or without.
         labels: Labels on them.
         path: Where it was read.
+        distinct: The reader has seen to it that no two labels have one id.
     """
 
-    pictures: tuple[Picture, ...]
-    labels: tuple[FileLabel, ...]
+    pictures: Iterable[Picture]
+    labels: Iterable[FileLabel]
     path: str = ""
+    distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from curate.files import write_atomically
 from curate.formats._brush import mask_to_brush, parse_brush
 from curate.formats._carry import CARRY_KEY, carried, with_carried, written_box
 from curate.formats._masks import single_ring, valid_polygons
-from curate.formats._sources import load_json, peek_json, single_file
+from curate.formats._peek import peek_json
+from curate.formats._sources import load_json, single_file
 from curate.formats._values import as_id, as_number, as_text, clean_json, comparable_name, required, shown
 from curate.formats._write import json_list
 from curate.formats.labelset import FileLabel, LabelExport, LabelSet, Picture

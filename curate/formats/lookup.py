@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from curate.annotations import Frame
@@ -20,14 +20,22 @@ class FrameLookup:
     that it ends in ("job_7/images/a.jpg" and "a.jpg"). Two such frames are a bad item, never a guess.
     """
 
-    def __init__(self, names: Mapping[str, Frame], *, clip: str | None = None) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, Frame],
+        *,
+        clip: str | None = None,
+        ahead: Callable[[Iterable[str]], None] | None = None,
+    ) -> None:
         """Frames by name.
 
         Args:
             names: Name or alias -> frame.
             clip: The recording that files which count frames belong to; None: the only one.
+            ahead: Told which names come next, where `names` looks each of them up elsewhere.
         """
         self._names = names
+        self._ahead = ahead
         self._clip = clip
         self._tails: dict[str, list[str]] | None = None
         self._stems: dict[str, list[str]] = {}
@@ -37,6 +45,11 @@ class FrameLookup:
     def of(cls, frames: Iterable[Frame], *, clip: str | None = None) -> FrameLookup:
         """Frames by their names alone."""
         return cls({frame.name: frame for frame in frames}, clip=clip)
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Say which names are asked for next: many are found as quickly as one."""
+        if self._ahead is not None:
+            self._ahead(names)
 
     def by_names(self, names: Iterable[str]) -> Frame | None:
         """The frame of the first name that means one.

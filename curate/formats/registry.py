@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from curate.errors import ConfigError, CurateError, FormatError
@@ -21,16 +22,17 @@ from curate.formats import (
 )
 from curate.formats._coco_export import export_to_coco
 from curate.formats._coco_import import coco_to_labels
-from curate.formats._coco_read import read_coco
+from curate.formats._coco_read import open_coco
 from curate.formats._coco_write import write_coco
-from curate.formats._sources import forget_peeked, open_folder, peek_json, single_file
+from curate.formats._peek import forget_peeked, peek_json
+from curate.formats._sources import open_folder, single_file
 from curate.formats.cvat import cvat_to_labels, read_cvat_video
 from curate.formats.keeps import Keeps
 from curate.formats.labelset import LabelExport, LabelSet
 from curate.formats.lookup import FrameLookup
 from curate.formats.report import ImportReport
 
-__all__ = ["FORMATS", "Format", "ReadOptions", "detect_format", "get_format", "read_labels"]
+__all__ = ["FORMATS", "Format", "ReadOptions", "detect_format", "get_format", "open_labels", "read_labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _is_coco(path: Path) -> bool:
 
 
 def _read_coco(path: Path, report: ImportReport, options: ReadOptions) -> LabelSet:
-    return coco_to_labels(read_coco(single_file(path, ".json"), report=report))
+    return coco_to_labels(open_coco(single_file(path, ".json"), report))
 
 
 def _write_coco(path: Path, export: LabelExport) -> None:
@@ -306,10 +308,13 @@ def detect_format(path: Path) -> Format:
     return found[0]
 
 
-def read_labels(
+@contextmanager
+def open_labels(
     name: str, path: Path, options: ReadOptions, report: ImportReport | None = None
-) -> tuple[Format, LabelSet]:
-    """Read labels of a format, or of "auto"; a .zip is unpacked with care first.
+) -> Iterator[tuple[Format, LabelSet]]:
+    """Begin to read labels of a format, or of "auto"; a .zip is unpacked with care first.
+
+    Pictures and labels may be runs over the file, which are made inside the block.
 
     Raises:
         ConfigError: No such format, or it only goes out.
@@ -324,9 +329,17 @@ def read_labels(
     with open_folder(path) as opened:
         try:
             labels = chosen.read(opened, report, options)
+            report.file = str(path)
+            yield chosen, replace(labels, path=str(path))
         except CurateError as error:
             if error.file is not None:  # Nobody knows the temporary folder of an archive.
                 error.file = error.file.replace(str(opened), str(path), 1)
             raise
-    report.file = str(path)
-    return chosen, LabelSet(labels.pictures, labels.labels, str(path))
+
+
+def read_labels(
+    name: str, path: Path, options: ReadOptions, report: ImportReport | None = None
+) -> tuple[Format, LabelSet]:
+    """`open_labels` with all of the file in memory."""
+    with open_labels(name, path, options, report) as (chosen, labels):
+        return chosen, replace(labels, pictures=tuple(labels.pictures), labels=tuple(labels.labels))

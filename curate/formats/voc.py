@@ -11,7 +11,8 @@ from xml.etree.ElementTree import Element, SubElement
 from curate.annotations import Annotation, Frame
 from curate.errors import FormatError
 from curate.formats._carry import CARRY_KEY, carried, carried_json, with_carried, written_box
-from curate.formats._sources import files_under, load_xml, peek_xml
+from curate.formats._peek import peek_xml
+from curate.formats._sources import files_under, load_xml
 from curate.formats._values import as_text, comparable_name, shown
 from curate.formats._write import FilePerFrame, write_folder
 from curate.formats._xml import add_text, is_xml_text, text_value, to_number, value_text, xml_bytes

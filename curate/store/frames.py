@@ -86,6 +86,13 @@ class FrameStore(StoreBase):
                 rows.sort(key=lambda row: (row.clip, row.position, row.id))
         return [_frame(row) for row in rows]
 
+    def frames_by_name(self, names: Iterable[str]) -> dict[str, Frame]:
+        """Name -> frame of those names or aliases that are known."""
+        with self._read() as connection:
+            ids = _ids_by_name(connection, set(names))
+            frames = {frame.id: frame for frame in self.frames(ids=ids.values())}
+        return {name: frames[frame_id] for name, frame_id in ids.items()}
+
     def frames_excluded(self, ids: Iterable[str]) -> dict[str, bool]:
         """Frame id -> whether a decision took it out, of those ids that are there, sorted."""
         columns = (schema.frames.c.id, schema.frames.c.excluded)

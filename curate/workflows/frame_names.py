@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 
 from curate.annotations import Frame
+from curate.formats import FrameLookup
 from curate.store import Store
 from curate.workflows.project import Project
 
-__all__ = ["frames_by_name"]
+__all__ = ["frame_lookup"]
 
 _FEW = 50_000
 
 
-def frames_by_name(project: Project) -> Mapping[str, Frame]:
-    """Frames by every name that they are known by: a dict, or, when there are many, looked up one by one."""
+def frame_lookup(project: Project, clip: str | None = None) -> FrameLookup:
+    """Frames by every name that they are known by: all in memory, or, when there are many, looked up some at a time.
+
+    Args:
+        project: The project.
+        clip: The recording that files which count frames belong to; None: the only one.
+    """
     store = project.store
     if store.frame_counts()[0] > _FEW:
-        return _StoredNames(store)
-    return _all(store)
+        names = _StoredNames(store)
+        return FrameLookup(names, clip=clip, ahead=names.expect)
+    return FrameLookup(_all(store), clip=clip)
 
 
 def _all(store: Store) -> dict[str, Frame]:
@@ -28,29 +35,33 @@ def _all(store: Store) -> dict[str, Frame]:
 
 
 class _StoredNames(Mapping[str, Frame]):
-    """Asks the store; only a walk through all names loads them all."""
+    """Asks the store, and remembers what was asked for last; only who wants all frames has them all in memory."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, Frame | None] = {}
-        self._everything: dict[str, Frame] | None = None
 
-    def _loaded(self) -> dict[str, Frame]:
-        if self._everything is None:
-            self._everything = _all(self._store)
-        return self._everything
+    def expect(self, names: Iterable[str]) -> None:
+        """Look these names up together; what was looked up before is let go."""
+        wanted = list(names)
+        self._known = {**dict.fromkeys(wanted), **self._store.frames_by_name(wanted)}
 
     def __getitem__(self, key: str) -> Frame:
         if key not in self._known:
-            found = self._store.frames(names=[key])
-            self._known[key] = found[0] if found else None
+            self._known[key] = self._store.frames_by_name([key]).get(key)
         frame = self._known[key]
         if frame is None:
             raise KeyError(key)
         return frame
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded())
+        for frame in self._store.each_frame_by_name():
+            yield frame.name
+        yield from self._store.frame_aliases()
 
     def __len__(self) -> int:
-        return len(self._loaded())
+        return self._store.frame_counts()[0] + len(self._store.frame_aliases())
+
+    def values(self) -> ValuesView[Frame]:
+        """All frames, read at once instead of name by name."""
+        return _all(self._store).values()

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curate.annotations import Annotation
 from curate.errors import ConfigError, DataError
-from curate.formats import (
-    FrameLookup,
-    ImportReport,
-    OnError,
-    ReadOptions,
-    place_labels,
-    read_labels,
-)
+from curate.formats import ImportReport, OnError, Placing, ReadOptions, open_labels
 from curate.store import Role
+from curate.store.base import chunked
 from curate.workflows.coverage import mark_covered
-from curate.workflows.frame_names import frames_by_name
+from curate.workflows.frame_names import frame_lookup
 from curate.workflows.project import Project
 
 __all__ = ["LabelImport", "import_coco", "import_labels"]
@@ -114,39 +108,36 @@ def import_labels(
     if unknown:
         raise ConfigError(f"{unknown[0]!r} is not a class of the site", item="--map", hint=", ".join(classes))
     report = ImportReport(on_error=on_error, file=str(path))
-    frames = FrameLookup(frames_by_name(project), clip=clip)
-    chosen, labels = read_labels(format, path, ReadOptions(frames, images), report)
-    placed = place_labels(
-        labels,
-        frames,
-        source,
-        label_map={**{name: name for name in classes}, **(label_map or {})},
-        id_prefix=f"{source}:",
-        report=report,
-    )
-    if not placed.annotations and (report.skipped or not placed.frame_ids):
-        raise DataError(
-            "no label of it fits this project",
-            file=path,
-            hint="; ".join(report.lines()[:2]) or "check class and file names",
-        )
-    annotations = _apart(project, placed.annotations)
+    frames = frame_lookup(project, clip)
+    counted: Counter[str] = Counter()
     new = 0
-    try:
-        with project.store.begin():
-            new = project.store.add_annotations(annotations, actor=source)
-            mark_covered(project, source, placed.frame_ids)
-            _put_aside(project, report)
-            if dry_run:
-                raise _TakeBack
-    except _TakeBack:
-        pass
-    counted = Counter(annotation.label for annotation in annotations)
+    with open_labels(format, path, ReadOptions(frames, images), report) as (chosen, labels):
+        placing = Placing(
+            labels,
+            frames,
+            source,
+            label_map={**{name: name for name in classes}, **(label_map or {})},
+            id_prefix=f"{source}:",
+            report=report,
+        )
+        try:
+            with project.store.begin():
+                new = project.store.add_annotations(
+                    _counted(_apart(project, placing.annotations()), counted), actor=source
+                )
+                frame_ids = placing.frame_ids
+                _expect_some(counted, frame_ids, report)
+                mark_covered(project, source, frame_ids)
+                _put_aside(project, report)
+                if dry_run:
+                    raise _TakeBack
+        except _TakeBack:
+            pass
     return LabelImport(
         source=source,
         format=chosen.name,
-        frames=len(placed.frame_ids),
-        labels=len(annotations),
+        frames=len(frame_ids),
+        labels=counted.total(),
         new=new,
         classes={name: counted[name] for name in classes if counted[name]},
         problems=dict(report.by_kind),
@@ -163,15 +154,31 @@ def import_coco(
     return import_labels(project, file, format="coco", source=source, on_error=on_error)
 
 
-def _apart(project: Project, annotations: list[Annotation]) -> list[Annotation]:
+def _counted(annotations: Iterable[Annotation], counted: Counter[str]) -> Iterator[Annotation]:
+    """The same labels, counted by class as they pass."""
+    for annotation in annotations:
+        counted[annotation.label] += 1
+        yield annotation
+
+
+def _apart(project: Project, annotations: Iterable[Annotation]) -> Iterator[Annotation]:
     """Tools number labels from 1 in every file: the same number on another frame is another label."""
-    there = project.store.frames_of_labels(label.id for label in annotations)
-    return [
-        label
-        if there.get(label.id, label.frame_id) == label.frame_id
-        else replace(label, id=f"{label.id}@{label.frame_id}")
-        for label in annotations
-    ]
+    for chunk in chunked(annotations):
+        there = project.store.frames_of_labels(label.id for label in chunk)
+        for label in chunk:
+            if there.get(label.id, label.frame_id) == label.frame_id:
+                yield label
+            else:
+                yield replace(label, id=f"{label.id}@{label.frame_id}")
+
+
+def _expect_some(counted: Counter[str], frame_ids: Sequence[str], report: ImportReport) -> None:
+    if not counted and (report.skipped or not frame_ids):
+        raise DataError(
+            "no label of it fits this project",
+            file=report.file,
+            hint="; ".join(report.lines()[:2]) or "check class and file names",
+        )
 
 
 def _put_aside(project: Project, report: ImportReport) -> None:

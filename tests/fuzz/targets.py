@@ -25,7 +25,7 @@ from curate.errors import CurateError
 from curate.formats._place import place_labels
 from curate.formats.images import decode_image, encode_like
 from curate.formats.lookup import FrameLookup
-from curate.formats.registry import ReadOptions, detect_format, read_labels
+from curate.formats.registry import ReadOptions, detect_format, open_labels, read_labels
 from curate.formats.report import ImportReport
 from curate.review import apply_decisions
 from curate.store import Store
@@ -93,8 +93,8 @@ def _importer(name: str, *files: str) -> Callable[[bytes], CurateError | None]:
                 report = ImportReport(policy)
 
                 def work(report: ImportReport = report) -> None:
-                    _, labels = read_labels(name, path, ReadOptions(lookup), report)
-                    placed = place_labels(labels, lookup, "s", report=report)
+                    with open_labels(name, path, ReadOptions(lookup), report) as (_, labels):
+                        placed = place_labels(labels, lookup, "s", report=report)
                     _check(placed.annotations)
 
                 error = _caught(work)

@@ -184,6 +184,41 @@ except CurateError as error:
     assert frame.id in covered_frames(labelled, "tool")
 
 
+def test_a_bad_item_far_down_takes_back_what_was_written_before_it(labelled: Project, tmp_path: Path) -> None:
+    """Labels are written as the file is read: all of it, or none."""
+    many = [{**GOOD, "id": number} for number in range(2500)]
+    path = coco(tmp_path / "many.json", labelled, *many, {**GOOD, "id": 7, "bbox": [2, 2, 9, 9]})
+    before = everything(labelled)
+    with pytest.raises(FormatError, match="two annotations with the id 7"):
+        import_labels(labelled, path, format="coco", source="tool")
+    assert everything(labelled) == before
+    trial = import_labels(labelled, path, format="coco", source="tool", on_error="skip", dry_run=True)
+    assert (trial.new, trial.problems) == (2500, {"duplicate_id": 1})
+    assert everything(labelled) == before
+    assert import_labels(labelled, path, format="coco", source="tool", on_error="skip").new == 2500
+
+
+def test_many_frames_are_looked_up_some_at_a_time(
+    labelled: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a project of a million frames: the same labels, by exact names, tails of names and frame numbers."""
+    path = coco(tmp_path / "a.json", labelled, GOOD)
+    told = json.loads(path.read_text())
+    told["images"][0]["file_name"] = f"job_7/{told['images'][0]['file_name']}"
+    path.write_text(json.dumps(told))
+    few = import_labels(labelled, path, format="coco", source="few")
+    monkeypatch.setattr("curate.workflows.frame_names._FEW", 0)
+    many = import_labels(labelled, path, format="coco", source="many")
+    assert (many.frames, many.labels, many.new) == (few.frames, few.labels, few.new)
+    frames = labelled.store.frames()
+    mot = tmp_path / "mot" / "gt"
+    mot.mkdir(parents=True)
+    (mot / "labels.txt").write_text("person\n")
+    (mot / "gt.txt").write_text(f"{frames[0].index + 1},1,2,2,9,9,1,1,1\n")
+    counted = import_labels(labelled, mot.parent, format="mot", source="counted", clip=frames[0].clip)
+    assert counted.labels == 1
+
+
 def test_classes_are_mapped_left_out_and_checked(labelled: Project, tmp_path: Path) -> None:
     path = coco(tmp_path / "a.json", labelled, GOOD, categories=[{"id": 1, "name": "vehicle"}])
     with pytest.raises(FormatError, match='--map "vehicle=CLASS"'):
