@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from curate.annotations import Annotation, IssueState
 from curate.store import DecisionRecord, Store
 from curate.types import FloatArray
-from curate.workflows.decided import standing_decisions
+from curate.workflows.authors import author_of, authors_of
 from curate.workflows.embedding_store import Embedded, crop_key, load_vectors, stored_keys, vectors_path
 from curate.workflows.map_file import load_points, save_points
 from curate.workflows.map_layout import kept_layout, plane, reduced, scan_folds
@@ -124,7 +124,7 @@ def map_now(project: Project, known: CropMap | None = None) -> CropMap:
     labels = project.store.annotations(source=source, masks=False) if layout else []
     labels = [label for label in labels if crop_key(label) in layout]
     flagged = {label: kind.value for label, kind in project.store.flagged_labels().items()} if labels else {}
-    table = _table(labels, _authors(project, labels), places, flagged)
+    table = _table(labels, authors_of(project, labels), places, flagged)
     made = CropMap(table, places, scan, sequence, opened, count)
     if labels:
         _keep(project, made)
@@ -167,7 +167,7 @@ def _changed(
         for label in (store.annotations(source, frames, masks=False) if frames else ())
         if label.id in touched and crop_key(label) in known.places.layout
     ]
-    authors = [_author(store, label) for label in labels]
+    authors = [author_of(store, label) for label in labels]
     flagged = {label.id: _open_kind(store, label.id) for label in labels}
     import pandas as pd
 
@@ -242,23 +242,6 @@ def _scan_stamp(project: Project) -> str:
 
 def _open_issues(store: Store) -> int:
     return sum(entry.count for entry in store.issue_counts() if entry.state is IssueState.OPEN)
-
-
-def _authors(project: Project, labels: Iterable[Annotation]) -> list[str]:
-    """Who wrote each label as it is now: its label source, or the person whose decision made this revision."""
-    edited = {
-        effect.annotation_id: record.decision.reviewer
-        for record in standing_decisions(project)
-        for effect in record.effects.labels
-    }
-    return [edited.get(label.id, label.source) if label.revision else label.source for label in labels]
-
-
-def _author(store: Store, label: Annotation) -> str:
-    """The same for one label, by its history."""
-    history = store.revisions(label.id)
-    content = history[-1].content_of
-    return history[content].actor if content else label.source
 
 
 def _open_kind(store: Store, label_id: str) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crossguard_app.presenters import review_log
 from crossguard_app.presenters.issue_context import issue_context
-from crossguard_app.presenters.queue_filter import QueueFilter, slice_names
+from crossguard_app.presenters.queue_filter import QueueFilter, author_names, slice_names
 from crossguard_app.presenters.review_log import history_values, progress_values
 from curate.annotations import Decision, DecisionKind, IssueState, IssueType
 from curate.errors import NotFoundError
@@ -43,12 +43,47 @@ def test_filters_narrow_by_recording_probability_and_slice(sample) -> None:
     assert numbers(sample, both) == [6, 7, 8]
 
 
+def test_filters_narrow_by_who_wrote_the_label_as_it_is(sample) -> None:
+    store, ours, anns = sample.project.store, QueueFilter(author="cheap"), QueueFilter(author="ann")
+    assert numbers(sample, ours) == [1, 2, 3, 5, 6, 7, 8, 9]
+    assert numbers(sample, anns) == []
+    assert author_names(sample.project) == ["cheap"]
+    change = Decision(
+        uuid.uuid4().hex,
+        DecisionKind.RELABEL,
+        "ann",
+        annotation_id=sample.issues[2].annotation_id,
+        label="bicycle",
+    )
+    decide(store, change)
+    assert author_names(sample.project) == ["cheap", "ann"]
+    assert numbers(sample, anns) == [2]
+    assert numbers(sample, ours) == [1, 3, 5, 6, 7, 8, 9]
+    assert numbers(sample, replace(ours, slice="tall", types=(IssueType.SPURIOUS,))) == [3, 6, 7, 8]
+    decide(store, Decision(uuid.uuid4().hex, DecisionKind.UNDO, "bob", undoes=change.id))
+    assert numbers(sample, anns) == []
+    assert 2 in numbers(sample, ours)
+
+
+def test_few_in_a_state_are_found_as_those_among_many(sample, monkeypatch) -> None:
+    """Whichever are the fewer are gone through: what the filters leave, or what is in the state."""
+    for number in (1, 3, 6):
+        decided(sample, number)
+    left = QueueFilter(slice="left half", state=IssueState.DECIDED)
+    everywhere = QueueFilter(author="cheap", state=IssueState.DECIDED)
+    assert (numbers(sample, left), numbers(sample, everywhere)) == ([1], [1, 3, 6])
+    monkeypatch.setattr("crossguard_app.presenters.queue_filter._STEP", 1)
+    assert [int(issue.id, 16) for issue in everywhere.page(sample.project, 2)] == [1, 3]
+    monkeypatch.setattr(QueueFilter, "_by_state", QueueFilter._by_members)
+    assert (numbers(sample, left), numbers(sample, everywhere)) == ([1], [1, 3, 6])
+
+
 def test_a_slice_is_found_at_any_depth_and_follows_the_labels(sample, monkeypatch) -> None:
     store, tall = sample.project.store, QueueFilter(slice="tall")
     monkeypatch.setattr("crossguard_app.presenters.queue_filter._STEP", 1)
     assert numbers(sample, tall) == [3, 6, 7, 8]
     assert [int(issue.id, 16) for issue in tall.page(sample.project, 2)] == [3, 6]
-    monkeypatch.setattr(type(store), "placed_issues", lambda _: pytest.fail("read a second time"))
+    monkeypatch.setattr(type(store), "issue_rows", lambda _: pytest.fail("read a second time"))
     decide(store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "ann", sample.issues[3].id))
     assert numbers(sample, tall) == [6, 7, 8]
     assert numbers(sample, replace(tall, state=IssueState.DECIDED)) == [3]

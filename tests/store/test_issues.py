@@ -208,3 +208,37 @@ def test_a_new_order_touches_what_waits_and_nothing_else(store, make_issue):
     assert store.issue("i0").severity == 0.5
     assert sum(count.expected for count in store.issue_counts() if count.state is OPEN) == pytest.approx(1.2)
     assert store.rank_issues({}) == 0
+
+
+def test_rows_for_the_filters_hold_what_the_issues_say(store, make_issue):
+    placed = make_issue("i0", severity=0.5, probability=0.4)
+    frame = replace(
+        make_issue("i1", severity=0.2),
+        type=IssueType.BAD_FRAME,
+        annotation_id=None,
+        bbox_xyxy=None,
+        label=None,
+    )
+    store.upsert_issues([placed, frame])
+    rows = {row.id: row for row in store.issue_rows()}
+    clip = store.frame(placed.frame_id).clip
+    assert rows["i0"] == (
+        "i0",
+        0.5,
+        0.4,
+        placed.type.value,
+        placed.label,
+        clip,
+        placed.annotation_id,
+        placed.bbox_xyxy,
+    )
+    assert rows["i1"][5:] == (clip, None, None)
+    store.upsert_issues([frame])
+    assert [row.id for row in store.issue_rows()] == ["i1"], "what no longer stands is not among them"
+
+
+def test_statuses_by_id_keep_to_the_states(store, make_issue):
+    store.upsert_issues(make_issue(f"i{n}", severity=0.1 * n) for n in range(4))
+    store.set_issue_state("i2", IssueState.SKIPPED, None)
+    found = store.issue_statuses(["i1", "i2", "i3"], states=(OPEN,))
+    assert [status.issue.id for status in found] == ["i3", "i1"]

@@ -11,7 +11,7 @@ from crossguard_app.state import query, remember, reviewer
 from crossguard_app.views.editing import Editing
 from crossguard_app.views.queue_filters import queue_filter
 from crossguard_app.views.working import computed
-from curate.workflows.issue_slices import issue_slices, slices_stamp
+from curate.workflows.issue_table import issue_table, table_stamp
 
 _KEY = "queue-editor"
 
@@ -48,12 +48,12 @@ def page() -> None:
     project = current_project()
     with st.container(key="filters"):
         queue = queue_filter(project)
-    if queue.slice is not None:  # Here, so that the page says what it waits for; the presenter finds it made.
+    if queue.reads_all:  # Here, so that the page says what it waits for; the presenter finds it made.
         computed(
-            "issue-slices",
+            "issue-table",
             str(project.root),
-            slices_stamp(project),
-            "Looking which issues lie in which slice",
-            lambda _: issue_slices(project),
+            table_stamp(project),
+            "Reading the issues for this filter",
+            lambda report: issue_table(project, report),
         )
     _bench(queue)

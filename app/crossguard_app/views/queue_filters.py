@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from crossguard_app.presenters.queue_filter import QueueFilter, slice_names
+from crossguard_app.presenters.queue_filter import QueueFilter, author_names, slice_names
 from crossguard_app.presenters.wording import TITLES
 from crossguard_app.state import query, remember, seed
 from curate.annotations import IssueState, IssueType
@@ -16,7 +16,7 @@ __all__ = ["queue_filter"]
 
 _STATES = {"open": IssueState.OPEN, "skipped": IssueState.SKIPPED, "decided": IssueState.DECIDED}
 _HIDDEN: Literal["collapsed"] = "collapsed"
-_KEYS = ("queue-clip", "queue-slice", "queue-probability")
+_KEYS = ("queue-clip", "queue-slice", "queue-author", "queue-probability")
 
 
 def queue_filter(project: Project) -> QueueFilter:
@@ -50,9 +50,9 @@ def queue_filter(project: Project) -> QueueFilter:
             label_visibility=_HIDDEN,
         )
     with columns[3]:
-        clip, part, low, high = _more(project)
+        clip, part, author, low, high = _more(project)
     remember(state=None if state == "open" else state, type=",".join(types) or None)
-    remember(**{"class": ",".join(labels) or None}, clip=clip, slice=part)
+    remember(**{"class": ",".join(labels) or None}, clip=clip, slice=part, by=author)
     remember(p=None if (low, high) == (0, 100) else f"{low}-{high}")
     return QueueFilter(
         _STATES[state or "open"],
@@ -61,6 +61,7 @@ def queue_filter(project: Project) -> QueueFilter:
         clip,
         (low / 100, high / 100),
         part,
+        author,
     )
 
 
@@ -72,6 +73,7 @@ def _seed(project: Project) -> None:
     seed("queue-classes", [name for name in (query("class") or "").split(",") if name in classes])
     seed("queue-clip", query("clip"))
     seed("queue-slice", query("slice") if query("slice") in slice_names(project) else None)
+    seed("queue-author", query("by") if query("by") in author_names(project) else None)
     seed("queue-probability", _percents(query("p")))
 
 
@@ -82,10 +84,10 @@ def _percents(text: str | None) -> tuple[int, int]:
     return 0, 100
 
 
-def _more(project: Project) -> tuple[str | None, str | None, int, int]:
-    """Recording, slice and probability, behind one button that says how many of them are set."""
+def _more(project: Project) -> tuple[str | None, str | None, str | None, int, int]:
+    """Recording, slice, author and probability, behind one button that says how many of them are set."""
     state = st.session_state
-    number = sum((state["queue-clip"] is not None, state["queue-slice"] is not None))
+    number = sum(state[key] is not None for key in ("queue-clip", "queue-slice", "queue-author"))
     number += tuple(state["queue-probability"]) != (0, 100)
     with st.popover(f"More filters ({number})" if number else "More filters", width="stretch"):
         clips = project.store.clips()
@@ -104,10 +106,20 @@ def _more(project: Project) -> tuple[str | None, str | None, int, int]:
             )
         else:
             st.caption("`slices` of site.yaml would stand here: parts of the place, small or hidden objects.")
+        authors = author_names(project)
+        if state["queue-author"] not in authors:
+            state["queue-author"] = None
+        author = st.selectbox(
+            "Label as written by",
+            authors,
+            key="queue-author",
+            placeholder="Anybody",
+            help="The label source, or the person who changed it last.",
+        )
         st.slider("Probability of an error, %", 0, 100, key="queue-probability")
         st.button("Clear", on_click=_clear, disabled=not number)
     low, high = state["queue-probability"]
-    return clip, part, int(low), int(high)
+    return clip, part, author, int(low), int(high)
 
 
 def _clear() -> None:
