@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.bench.store_calls import CALLS
+from curate.bench.store_fill_postgres import make_schema
 from curate.errors import DataError
 from curate.files import read_json, write_json
 from curate.workflows.progress import Reporter
@@ -55,7 +57,12 @@ class StoreBench:
 
 
 def bench_store(
-    sizes: Sequence[int], folder: Path, *, reporter: Reporter, budget: float = math.inf
+    sizes: Sequence[int],
+    folder: Path,
+    *,
+    reporter: Reporter,
+    budget: float = math.inf,
+    database: str | None = None,
 ) -> StoreBench:
     """Build a project of each size in `folder` and measure every call on it, each in a process of its own.
 
@@ -67,22 +74,26 @@ def bench_store(
         folder: Holds one project for each size (about 9 KB a frame), and the measurements.
         reporter: Told how far it is.
         budget: Begin nothing new after so many seconds.
+        database: URL of a PostgreSQL database of a superuser, in which each size gets a schema; None: SQLite.
 
     Raises:
         DataError: A call failed.
+        StoreError: The database cannot be reached.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "rows.json"
     rows = [StoreRow(**row) for row in read_json(file)] if file.exists() else []
     ends = time.monotonic() + budget
-    jobs = [(size, name) for size in sorted(sizes) for name in CALLS if size <= CALLS[name].largest]
+    calls = [name for name, call in CALLS.items() if database is None or not call.own_project]
+    jobs = [(size, name) for size in sorted(sizes) for name in calls if size <= CALLS[name].largest]
     for number, (size, name) in enumerate(jobs):
         if any((row.frames, row.call) == (size, name) for row in rows):
             continue
         if time.monotonic() > ends:
             break
         reporter.update(number / len(jobs), f"{name}, {size:,} frames")
-        figures = _measure(folder / str(size), size, name, ends)
+        url = None if database is None else make_schema(database, f"bench_{size}")
+        figures = _measure(folder / str(size), size, name, ends, url)
         if figures is None:
             break  # Filled in part: the next run goes on.
         rows.append(StoreRow(name, size, interactive=CALLS[name].interactive, **figures))
@@ -92,7 +103,7 @@ def bench_store(
     return StoreBench(wanted, _markdown(wanted))
 
 
-def _measure(folder: Path, size: int, name: str, ends: float) -> dict[str, Any] | None:
+def _measure(folder: Path, size: int, name: str, ends: float, url: str | None) -> dict[str, Any] | None:
     left = ends - time.monotonic()
     arguments = [str(folder), str(size), name, f"{min(left, 1e9):.0f}"]
     done = subprocess.run(
@@ -100,6 +111,7 @@ def _measure(folder: Path, size: int, name: str, ends: float) -> dict[str, Any] 
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ if url is None else {**os.environ, "CROSSGUARD_DB": url},
     )
     if done.returncode:
         raise DataError(f"the call failed: {done.stderr.strip()[-2000:]}", item=f"{name}, {size} frames")

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -24,7 +25,9 @@ from curate.annotations import (
     Proposal,
     ProposalKind,
 )
-from curate.bench.store_fill import LABELS_A_FRAME, fill, frame_digest
+from curate.bench.store_fill import CLIP, LABELS_A_FRAME, fill, frame_digest
+from curate.bench.store_fill_postgres import fill_postgres
+from curate.formats import write_coco
 from curate.review import decide, review_progress, reviewer_stats, second_queue, undo_last
 from curate.versions import diff_versions, get_version, list_versions
 from curate.workflows.ingest import ingest
@@ -38,7 +41,6 @@ from curate.workflows.status import project_status
 __all__ = ["CALLS", "Call"]
 
 _EVERY = 10**9
-_CLIP = 1000
 _LAST = 10_000
 _REPEAT = 20
 _SIZE = (1920, 1080)
@@ -83,13 +85,13 @@ def frame_id(number: int) -> str:
 
 def _frame(number: int) -> Frame:
     digest = frame_digest(number)
-    clip = f"clip-{number // _CLIP:05d}"
+    clip = f"clip-{number // CLIP:05d}"
     return Frame(
         id=digest[:32],
-        name=f"{clip}_{number % _CLIP:06d}.jpg",
+        name=f"{clip}_{number % CLIP:06d}.jpg",
         camera="camera-1",
         clip=clip,
-        index=number % _CLIP,
+        index=number % CLIP,
         captured_at=number / 2,
         wall_time=False,
         width=_SIZE[0],
@@ -106,7 +108,11 @@ def fill_up(bench: Bench) -> None:
     there, wanted = store.frame_counts()[0], bench.frames - _LAST
     if there < wanted:
         store.close()
-        there = fill(bench.project.state_dir / "crossguard.db", there, wanted, bench.ends)
+        url = bench.project.database_url
+        if url.startswith("postgresql"):
+            there = fill_postgres(url, there, wanted, bench.ends)
+        else:
+            there = fill(bench.project.state_dir / "crossguard.db", there, wanted, bench.ends)
         if there < wanted:
             raise Unfinished
 
@@ -142,26 +148,42 @@ def import_labels(bench: Bench) -> None:
     bench.seconds = time.perf_counter() - started
 
 
+def import_all(bench: Bench) -> None:
+    """A COCO file of all frames and labels as a second source, taken back at the end; writing it is not counted."""
+    file = bench.project.root / "all.json"
+    _write_coco(file, 0, bench.frames)
+    started = time.perf_counter()
+    import_coco(bench.project, file, source="again", dry_run=True)
+    bench.seconds = time.perf_counter() - started
+
+
 def _write_coco(file: Path, start: int, stop: int) -> None:
-    chance = random.Random(start)
-    images, annotations = [], []
-    for number in range(start, stop):
-        frame = _frame(number)
-        images.append({"id": number, "file_name": frame.name, "width": _SIZE[0], "height": _SIZE[1]})
-        for at in range(LABELS_A_FRAME):
-            box = [round(chance.uniform(0, 1800), 2), round(chance.uniform(0, 900), 2), 40.5, 90.25]
-            annotations.append(
-                {
-                    "id": number * LABELS_A_FRAME + at + 1,
-                    "image_id": number,
-                    "category_id": 1 + at % 2,
-                    "bbox": box,
-                    "area": 3655.13,
-                    "iscrowd": 0,
-                }
-            )
     categories = [{"id": at + 1, "name": name} for at, name in enumerate(_CLASSES)]
-    file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    data = {
+        "images": _images(start, stop),
+        "annotations": _annotations(start, stop),
+        "categories": categories,
+    }
+    write_coco(file, data)
+
+
+def _images(start: int, stop: int) -> Iterator[dict[str, Any]]:
+    for number in range(start, stop):
+        yield {"id": number, "file_name": _frame(number).name, "width": _SIZE[0], "height": _SIZE[1]}
+
+
+def _annotations(start: int, stop: int) -> Iterator[dict[str, Any]]:
+    chance = random.Random(start)
+    for number in range(start, stop):
+        for at in range(LABELS_A_FRAME):
+            yield {
+                "id": number * LABELS_A_FRAME + at + 1,
+                "image_id": number,
+                "category_id": 1 + at % 2,
+                "bbox": [round(chance.uniform(0, 1800), 2), round(chance.uniform(0, 900), 2), 40.5, 90.25],
+                "area": 3655.13,
+                "iscrowd": 0,
+            }
 
 
 def take_in_scan(bench: Bench) -> None:
@@ -309,18 +331,27 @@ def version_list(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Call:
-    """A call, whether a person waits for it, and up to how many frames it is measured."""
+    """A call.
+
+    Attributes:
+        run: Does it.
+        interactive: Whether a person waits for it.
+        largest: Up to so many frames it is measured.
+        own_project: It makes a project beside, which a given database has no place for.
+    """
 
     run: Callable[[Bench], None]
     interactive: bool = False
     largest: int = _EVERY
+    own_project: bool = False
 
 
 CALLS: dict[str, Call] = {
-    "ingest_files": Call(ingest_files, largest=10_000),
+    "ingest_files": Call(ingest_files, largest=10_000, own_project=True),
     "fill": Call(fill_up),
     "ingest_rows": Call(ingest_rows),
     "import": Call(import_labels),
+    "import_all": Call(import_all, largest=100_000),
     "scan_result": Call(take_in_scan),
     "queue_page": Call(queue_page, interactive=True),
     "queue_deep": Call(queue_deep, interactive=True),

@@ -8,10 +8,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-__all__ = ["LABELS_A_FRAME", "fill", "frame_digest"]
+__all__ = ["CLIP", "LABELS_A_FRAME", "fill", "frame_digest"]
 
 LABELS_A_FRAME = 10
-_CLIP = 1000
+CLIP = 1000
+"""Frames a recording."""
 _STEP = 100_000
 _DROPPED = ("annotation_revisions", "annotations")
 
@@ -63,9 +64,9 @@ def _add(connection: sqlite3.Connection, start: int, stop: int) -> None:
     connection.execute(
         f"{numbers}, d(i, digest) AS MATERIALIZED (SELECT i, digest(i) FROM n)"
         " INSERT INTO frames SELECT substr(digest, 1, 32),"
-        f" printf('clip-%05d_%06d.jpg', i / {_CLIP}, i % {_CLIP}), 'camera-1', printf('clip-%05d', i / {_CLIP}),"
-        f" i % {_CLIP}, i / 2.0, 0, 1920, 1080, digest, substr(digest, 1, 2) || '/' || substr(digest, 1, 32) || '.jpg',"
-        f" printf('clip-%05d.mp4', i / {_CLIP}), 0 FROM d"
+        f" printf('clip-%05d_%06d.jpg', i / {CLIP}, i % {CLIP}), 'camera-1', printf('clip-%05d', i / {CLIP}),"
+        f" i % {CLIP}, i / 2.0, 0, 1920, 1080, digest, substr(digest, 1, 2) || '/' || substr(digest, 1, 32) || '.jpg',"
+        f" printf('clip-%05d.mp4', i / {CLIP}), 0 FROM d"
     )
     connection.execute(
         f"{numbers} INSERT INTO artifacts SELECT 'covered/cheap', substr(digest(i), 1, 32), '', '', 0.0 FROM n"

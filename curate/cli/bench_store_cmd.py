@@ -27,6 +27,12 @@ def store(
         Path,
         typer.Option(help="Where the projects are made, about 9 KB a frame; used again when it is there."),
     ] = Path("bench-store"),
+    postgres: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of a PostgreSQL database of a superuser to use instead of SQLite; each size gets a schema."
+        ),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Begin nothing new after so long; the next run goes on.")
     ] = None,
@@ -43,7 +49,7 @@ def store(
         raise ConfigError(f"expected numbers with commas between, got {sizes!r}", item="--sizes") from error
     budget = float("inf") if minutes is None else minutes * 60
     with progress_bar() as reporter:
-        result = bench_store(numbers, folder, reporter=reporter, budget=budget)
+        result = bench_store(numbers, folder, reporter=reporter, budget=budget, database=postgres)
     console.print(result.markdown, markup=False, soft_wrap=True)
     rows = [asdict(row) for row in result.rows]
     if json_file is not None:

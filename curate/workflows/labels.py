@@ -148,10 +148,15 @@ def import_labels(
 
 
 def import_coco(
-    project: Project, file: Path, *, source: str | None = None, on_error: OnError = "fail"
+    project: Project,
+    file: Path,
+    *,
+    source: str | None = None,
+    on_error: OnError = "fail",
+    dry_run: bool = False,
 ) -> LabelImport:
     """`import_labels` of a COCO file."""
-    return import_labels(project, file, format="coco", source=source, on_error=on_error)
+    return import_labels(project, file, format="coco", source=source, on_error=on_error, dry_run=dry_run)
 
 
 def _counted(annotations: Iterable[Annotation], counted: Counter[str]) -> Iterator[Annotation]:
