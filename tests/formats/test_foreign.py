@@ -112,6 +112,19 @@ def test_what_labelme_wrote(make_frame):
     assert report.by_kind == {"other_shape": 1}
 
 
+def test_brushes_that_label_studios_converter_wrote(make_frame):
+    frame = picture(make_frame, "a_train.jpg")
+    name, result, report = placed(FOREIGN / "labelstudio" / "brush.json", [frame])
+    assert (name, report.lines()) == ("labelstudio", [])
+    holes, parts = result.annotations
+    assert (holes.label, parts.label) == ("person", "car")
+    assert np.array_equal(to_mask(holes.mask, 48, 64), holed())
+    wanted = np.zeros((48, 64), bool)
+    wanted[30:40, 2:9] = wanted[33:47, 50:64] = True
+    assert np.array_equal(to_mask(parts.mask, 48, 64), wanted)
+    assert parts.bbox_xyxy == (2, 30, 64, 47)
+
+
 def test_run_lengths_of_pycocotools():
     rows = json.loads((FOREIGN / "pycocotools" / "masks.json").read_text())
     for row in rows:

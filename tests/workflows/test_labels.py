@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,9 @@ from curate.annotations import Annotation
 from curate.errors import ConfigError, ConflictError, DataError, FormatError
 from curate.formats.registry import FORMATS
 from curate.geometry import Polygon
+from curate.store import SourceCount
 from curate.workflows.coverage import covered_frames, mark_covered
+from curate.workflows.database import check
 from curate.workflows.label_export import export_labels
 from curate.workflows.labels import import_labels
 from curate.workflows.project import Project
@@ -182,6 +185,34 @@ except CurateError as error:
     assert everything(labelled) == before
     assert import_labels(labelled, path, format="coco", source="tool").new == 3000
     assert frame.id in covered_frames(labelled, "tool")
+
+
+@pytest.mark.parametrize("at", [1, 1500, 2999])
+def test_a_kill_in_an_import_leaves_nothing_of_it(labelled: Project, tmp_path: Path, at: int) -> None:
+    """SIGKILL as the label passes; then the same command does all of it."""
+    path = coco(tmp_path / "many.json", labelled, *({**GOOD, "id": number} for number in range(3000)))
+    before = everything(labelled)
+    labelled.store.close()
+    program = f"""
+import os, signal
+from pathlib import Path
+from curate.workflows import labels
+from curate.workflows.project import Project
+counted = labels._counted
+def killed(annotations, counts):
+    for number, annotation in enumerate(counted(annotations, counts)):
+        if number == {at}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield annotation
+labels._counted = killed
+labels.import_labels(Project.open(Path({str(labelled.root)!r})), Path({str(path)!r}), source="tool")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert everything(labelled) == before
+    assert labelled.store.sources() == [SourceCount("cheap", 3, 2)]
+    assert check(labelled).clean
+    assert import_labels(labelled, path, source="tool").new == 3000
 
 
 def test_a_bad_item_far_down_takes_back_what_was_written_before_it(labelled: Project, tmp_path: Path) -> None:
