@@ -144,7 +144,9 @@ def train_ours(
     point = starting_point(data.project, config, Quiet())
     config = replace(point.config, seed=point.config.seed + seed)
     if switch == "background":
-        config = replace(config, background_channels=True)
+        config = replace(config, background_channels=True, freeze=0)
+    elif switch == "scratch":
+        config = replace(config, freeze=0)
     elif switch == "paste":
         config = replace(config, paste=2.0)
     elif switch == "mirror":

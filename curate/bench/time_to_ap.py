@@ -122,7 +122,7 @@ def _begin(data: TrainData, config: TrainConfig, loop: str, rate: float) -> Begu
         trainer = Trainer(learner, FrameCache(data.samples, config, None), config)
         # The snapshot has the averaged weights, where the recipe averages.
         return trainer.advance, lambda: _site_network(trainer.snapshot())
-    config = replace(config, precision="float32")
+    config = replace(config, precision="float32", freeze=0)
     learner = SiteLearner(new_network(data, config, torch.contiguous_format), config)
     reference = ReferenceLoop(learner, data.samples, config, rate)
     return reference.advance, lambda: _site_network(copy.deepcopy(learner.model))

@@ -27,6 +27,7 @@ from curate.workflows.train import train_config
 __all__ = ["bench_train", "train_markdown"]
 
 _WARM_UP = 3
+_FROZEN = 2
 
 
 def bench_train(
@@ -42,7 +43,8 @@ def bench_train(
     """Both loops on the same network, labels and machine, by turns; ours on more and more frames; time to AP.
 
     Masks are off on both sides: the reference's data path has no crops of them. What our loop does more, averaging
-    of weights, shift, zoom and light, is in its time.
+    of weights, shift, zoom and light, is in its time. The reference trains all layers; ours is measured so, too, and
+    with the backbone's first parts frozen: as many as the site freezes, or two where it freezes none.
 
     Args:
         data: Labels and gold.
@@ -54,10 +56,11 @@ def bench_train(
         reporter: Told how far it is.
 
     Returns:
-        "ratio_to_reference" (and the same with bfloat16, None where the device does not multiply it), images a
-        second of both, peak memory, "growth" with rows of "frames", "images_per_second", "seconds_to_first_step",
-        "recipe_seconds" (what the recipe's steps take with so many frames) and "peak_mb", and "time_to_ap" (see
-        there; None when left out).
+        "ratio_to_reference" of the site's settings (and the same with bfloat16, None where the device does not multiply
+        it), images a second of both, "frozen_parts" of the site, "by_frozen_parts" with rows of "frozen_parts",
+        "images_per_second", "cpu_seconds_per_image" and "ratio_to_reference", peak memory, "growth" with rows of
+        "frames", "images_per_second", "seconds_to_first_step", "recipe_seconds" (what the recipe's steps take with so
+        many frames) and "peak_mb", and "time_to_ap" (see there; None when left out).
     """
     config = replace(train_config(data.project), mask_head=False, checkpoint_every=10**6)
     digest = fingerprint(data.samples, data.project.config.classes, config, "", None)
@@ -78,19 +81,22 @@ def _rounds(
     data: TrainData, config: TrainConfig, steps: int, rounds: int, reporter: SubReporter
 ) -> dict[str, Any]:
     meter = StepMeter()
-    paces: dict[str, list[tuple[float, float]]] = {"reference": [], "ours": [], "bfloat16": []}
+    paces: dict[str, list[tuple[float, float]]] = {"reference": [], "ours": [], "other": [], "bfloat16": []}
+    other = 0 if config.freeze else _FROZEN
     for turn in range(rounds):
         reporter.update(turn / rounds, f"round {turn + 1} of {rounds}: the reference loop")
         release_memory()
         with meter.step("reference"):
-            # As it stands there: no automatic mixed precision unless one asks for it.
-            plain = replace(config, precision="float32")
+            # As it stands there: all layers, no automatic mixed precision unless one asks for it.
+            plain = replace(config, precision="float32", freeze=0)
             learner = SiteLearner(new_network(data, plain, torch.contiguous_format), plain)
             paces["reference"].append(reference_pace(learner, data.samples, config, steps, _WARM_UP))
         reporter.update((turn + 0.5) / rounds, f"round {turn + 1} of {rounds}: our loop")
         release_memory()
         with meter.step("ours"):
             paces["ours"].append(_both(_pace(data, data.samples, config, steps)))
+        with meter.step("other"):
+            paces["other"].append(_both(_pace(data, data.samples, replace(config, freeze=other), steps)))
         if multiplies_bfloat16(choose_device(config.device)):
             with meter.step("bfloat16"):
                 fast = _pace(data, data.samples, replace(config, precision="bfloat16"), steps)
@@ -98,7 +104,18 @@ def _rounds(
     best = {name: max((pace for pace, _ in values), default=None) for name, values in paces.items()}
     least = {name: min((cpu for _, cpu in values), default=None) for name, values in paces.items()}
     against = best["reference"] or 1.0
+    by_frozen = [
+        {
+            "frozen_parts": frozen,
+            "images_per_second": round(best[name] or 0.0, 2),
+            "cpu_seconds_per_image": least[name],
+            "ratio_to_reference": round((best[name] or 0.0) / against, 3),
+        }
+        for name, frozen in (("ours", config.freeze), ("other", other))
+    ]
     return {
+        "frozen_parts": config.freeze,
+        "by_frozen_parts": sorted(by_frozen, key=lambda row: row["frozen_parts"] or 0),
         "ratio_to_reference": round((best["ours"] or 0.0) / against, 3),
         "images_per_second": round(best["ours"] or 0.0, 2),
         "reference_images_per_second": round(against, 2),
@@ -166,19 +183,29 @@ def _repeated(samples: Sequence[TrainingSample], count: int) -> list[TrainingSam
     return [replace(samples[at % len(samples)], key=f"{at}") for at in range(count)]
 
 
+def _layers(frozen: int) -> str:
+    return f"all but the first {frozen} parts of the backbone" if frozen else "all"
+
+
 def train_markdown(figures: dict[str, Any]) -> str:
     """The figures as tables for docs/benchmarks.md."""
     lines = [
-        "| loop | images a second | CPU seconds an image | peak MB |",
-        "|---|---|---|---|",
-        f"| torchvision's reference | {figures['reference_images_per_second']} "
-        f"| {figures['reference_cpu_seconds_per_image']} | {figures['reference_peak_mb']:.0f} |",
-        f"| ours | {figures['images_per_second']} | {figures['cpu_seconds_per_image']} | {figures['peak_mb']:.0f} |",
-        f"| ratio | {figures['ratio_to_reference']} | | |",
+        "| loop | layers trained | images a second | CPU seconds an image | times the reference |",
+        "|---|---|---|---|---|",
+        f"| torchvision's reference | all | {figures['reference_images_per_second']} "
+        f"| {figures['reference_cpu_seconds_per_image']} | |",
     ]
+    for row in figures["by_frozen_parts"]:
+        own = ", the site's settings" if row["frozen_parts"] == figures["frozen_parts"] else ""
+        lines.append(
+            f"| ours{own} | {_layers(row['frozen_parts'])} | {row['images_per_second']} "
+            f"| {row['cpu_seconds_per_image']} | {row['ratio_to_reference']} |"
+        )
     if figures["ratio_to_reference_bfloat16"] is not None:
-        cells = [figures["ratio_to_reference_bfloat16"], figures["cpu_seconds_per_image_bfloat16"]]
-        lines.append(f"| ratio with bfloat16 | {cells[0]} | {cells[1]} | |")
+        layers = _layers(figures["frozen_parts"])
+        cells = [figures["cpu_seconds_per_image_bfloat16"], figures["ratio_to_reference_bfloat16"]]
+        lines.append(f"| ours in bfloat16 | {layers} | | {cells[0]} | {cells[1]} |")
+    lines += ["", f"Peak MB: {figures['peak_mb']:.0f}, of the reference {figures['reference_peak_mb']:.0f}."]
     if figures["growth"]:
         lines += [
             "",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["ARCHITECTURE_TITLES", "LARGEST_INPUT", "RECIPES", "Recipe", "recipe_for"]
+__all__ = ["ARCHITECTURE_TITLES", "LARGEST_INPUT", "MOST_FROZEN", "RECIPES", "Recipe", "recipe_for"]
 
 LARGEST_INPUT = 1920
 """Frames are not looked at more finely than this, in pixels of the long side."""
+MOST_FROZEN = 5
+"""Parts that every backbone has: what is before the first stage, and four stages."""
 
 
 ARCHITECTURE_TITLES: Mapping[str, str] = {
@@ -30,6 +32,7 @@ class Recipe:
         input_size: Long side of the input; None for the frames' own, up to `LARGEST_INPUT`.
         steps: Optimiser steps.
         batch_size: Frames a step.
+        freeze: So many of the backbone's first parts keep their weights, where there are no background channels.
         learning_rate: Of the COCO detector's own weights.
         roi_learning_rate: Of the parts that are the site's own.
         checkpoint_every: Steps between two checkpoints; they are as large as three networks.
@@ -45,6 +48,7 @@ class Recipe:
     input_size: int | None
     steps: int
     batch_size: int
+    freeze: int
     learning_rate: float
     roi_learning_rate: float
     checkpoint_every: int
@@ -62,6 +66,7 @@ RECIPES: Mapping[str, Recipe] = {
         input_size=512,
         steps=120,
         batch_size=4,
+        freeze=0,
         learning_rate=3e-4,
         roi_learning_rate=2e-3,
         checkpoint_every=20,
@@ -78,6 +83,7 @@ RECIPES: Mapping[str, Recipe] = {
         input_size=None,
         steps=600,
         batch_size=16,
+        freeze=0,
         learning_rate=6e-4,
         roi_learning_rate=2e-3,
         checkpoint_every=20,
@@ -94,6 +100,7 @@ RECIPES: Mapping[str, Recipe] = {
         input_size=None,
         steps=600,
         batch_size=8,
+        freeze=0,
         learning_rate=1e-4,
         roi_learning_rate=4e-4,
         checkpoint_every=100,

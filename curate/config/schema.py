@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from curate.config.recipes import LARGEST_INPUT
+from curate.config.recipes import LARGEST_INPUT, MOST_FROZEN
 
 __all__ = [
     "Blur",
@@ -172,6 +172,7 @@ class TrainConfig(_Strict):
     fold_steps: int = Field(default=80, ge=1, le=1_000_000)
     folds_at_once: int | None = Field(default=None, ge=1, le=10)
     batch_size: int | None = Field(default=None, ge=1, le=1024)
+    freeze: int | None = Field(default=None, ge=0, le=MOST_FROZEN)
     learning_rate: float | None = Field(default=None, gt=0, le=1.0)
     ema: float | None = Field(default=None, ge=0, lt=1)
     mirror: bool | None = None
@@ -235,6 +236,10 @@ class SiteConfig(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> SiteConfig:
+        if self.train.freeze and self.model.background_channels:
+            raise ValueError(
+                "`train.freeze` must be 0 with `model.background_channels`: the first layers have to learn them"
+            )
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("each class stands once in `classes`")
         if self.labels.working == "gold":

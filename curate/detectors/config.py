@@ -43,6 +43,8 @@ class TrainConfig:
         pyramid: Channels of the feature pyramid of "maskrcnn-nanodet-g"; other networks' follow from their weights.
         steps: Optimiser steps; fixed, so that two runs can be compared.
         batch_size: Frames per step.
+        freeze: So many of the backbone's first parts keep their weights (see `SiteModel.backbone_parts`); none with
+            background channels, which the first part has to learn to read.
         learning_rate: Of the COCO detector's own weights, after warm-up; cosine to 0.
         roi_learning_rate: Of the new box heads.
         weight_decay: AdamW's.
@@ -74,6 +76,7 @@ class TrainConfig:
     pyramid: int = 256
     steps: int = 120
     batch_size: int = 4
+    freeze: int = 0
     learning_rate: float = 3e-4
     roi_learning_rate: float = 2e-3
     weight_decay: float = 1e-3
@@ -113,7 +116,17 @@ class TrainConfig:
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}", item=name)
-        least = ("warmup_steps", "weight_decay", "seed", "balance", "weather", "paste", "ema", "patience")
+        least = (
+            "freeze",
+            "warmup_steps",
+            "weight_decay",
+            "seed",
+            "balance",
+            "weather",
+            "paste",
+            "ema",
+            "patience",
+        )
         for name in (*least, "zoom", "shift"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}", item=name)
@@ -123,6 +136,12 @@ class TrainConfig:
         for name, most in (("zoom", 0.5), ("shift", 0.5), ("balance", 1), ("weather", 1)):
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, got {getattr(self, name)}", item=name)
+        if self.freeze and self.background_channels:
+            raise ConfigError(
+                f"freeze must be 0 with background channels, got {self.freeze}",
+                item="freeze",
+                hint="the first part of the network has to learn to read them",
+            )
         if self.ema >= 1:
             raise ConfigError(f"ema must be below 1, got {self.ema}", item="ema")
         if self.input_size < 64 or self.input_size % 32:

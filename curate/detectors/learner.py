@@ -19,7 +19,7 @@ from curate.detectors.nanodet import DenseOutput
 from curate.detectors.roi_training import roi_losses, sample_rois
 from curate.detectors.seeds import step_generator
 
-__all__ = ["Learner", "ParameterGroup", "SiteLearner", "autocast", "multiplies_bfloat16"]
+__all__ = ["Learner", "ParameterGroup", "SiteLearner", "autocast", "multiplies_bfloat16", "trainable"]
 
 
 class ParameterGroup(NamedTuple):
@@ -75,6 +75,11 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """Parameters that are not frozen."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
 class SiteLearner:
     """The site's network: quality focal, GIoU and distribution focal loss, and the box heads' losses.
 
@@ -87,11 +92,12 @@ class SiteLearner:
         self._model = model
         self._config = config
         self._device = next(model.parameters()).device
+        model.freeze(config.freeze)
         heads: list[nn.Module] = [model.roi] + ([model.mask] if model.mask is not None else [])
         # Apart, so that a bad moment of the heads does not slow the detector down.
         self._groups = (
-            ParameterGroup(list(model.dense.parameters()), config.learning_rate),
-            ParameterGroup([p for head in heads for p in head.parameters()], config.roi_learning_rate),
+            ParameterGroup(trainable(model.dense), config.learning_rate),
+            ParameterGroup([p for head in heads for p in trainable(head)], config.roi_learning_rate),
         )
 
     @property

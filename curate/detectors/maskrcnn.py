@@ -9,6 +9,7 @@ Where torchvision's COCO weights cannot be had, the same heads stand on the bund
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from curate.detectors.decode import KEPT
 from curate.detectors.ignored import not_judged
 from curate.detectors.inference import SCORE_THRESHOLD, Prepared
-from curate.detectors.nanodet import NanoDet, stage_maps
+from curate.detectors.nanodet import NanoDet, bundled_parts, stage_maps
 from curate.detectors.sampler import SeededSampler
 from curate.detectors.site_model import SiteModel
 from curate.geometry.shapes import Rle
@@ -153,6 +154,15 @@ class MaskRcnn(SiteModel):
     def has_masks(self) -> bool:
         """Whether it predicts masks."""
         return bool(self.roi_heads.has_mask())
+
+    @property
+    def backbone_parts(self) -> Sequence[Sequence[nn.Module]]:
+        """Stem, then the four stages, of either backbone; the pyramid is not of it."""
+        if isinstance(self.backbone, NanoDetPyramid):
+            return bundled_parts(self.backbone)
+        body = self.backbone.body
+        assert isinstance(body, nn.ModuleDict)
+        return [[body["conv1"], body["bn1"]], *([body[f"layer{number}"]] for number in range(1, 5))]
 
     def features(self, images: Tensor) -> Features:
         """Feature maps of normalised images (B, 3 or 6, H, W) in BGR; both backbones want ImageNet's statistics."""

@@ -16,7 +16,7 @@ from torchvision.ops import box_iou
 from curate.detectors.config import TrainConfig
 from curate.detectors.frames import Batch
 from curate.detectors.ignored import not_judged
-from curate.detectors.learner import ParameterGroup, autocast
+from curate.detectors.learner import ParameterGroup, autocast, trainable
 from curate.detectors.letterbox import normalise
 from curate.detectors.maskrcnn import Features, MaskRcnn
 from curate.detectors.roi import MASK_SIZE
@@ -40,12 +40,13 @@ class MaskRcnnLearner:
         self._model = model
         self._config = config
         self._device = next(model.parameters()).device
+        model.freeze(config.freeze)
         predictors: list[nn.Module] = [model.roi_heads.box_predictor]
         if model.has_masks:
             predictors.append(model.roi_heads.mask_predictor)
         new = [parameter for module in predictors for parameter in module.parameters()]
         own = {id(parameter) for parameter in new}
-        rest = [parameter for parameter in model.parameters() if id(parameter) not in own]
+        rest = [parameter for parameter in trainable(model) if id(parameter) not in own]
         self._groups = (
             ParameterGroup(rest, config.learning_rate),
             ParameterGroup(new, config.roi_learning_rate),

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from curate.detectors.classes import ClassRows, map_classes
 from curate.detectors.decode import cells, decode_boxes, group_logits
 from curate.detectors.inference import Prepared, to_detections
-from curate.detectors.nanodet import DenseOutput, NanoDet
+from curate.detectors.nanodet import DenseOutput, NanoDet, bundled_parts
 from curate.detectors.roi import DenseEvidence, MaskHead, RoiHead, apply_deltas, gather_evidence
 from curate.detectors.site_model import SiteModel, seeded
 from curate.detectors.weights import build_network, load_coco_state
@@ -46,6 +46,11 @@ class SiteNetwork(SiteModel):
     def has_masks(self) -> bool:
         """Whether it predicts masks."""
         return self.mask is not None
+
+    @property
+    def backbone_parts(self) -> Sequence[Sequence[nn.Module]]:
+        """Stem, then the four stages."""
+        return bundled_parts(self.dense)
 
     def detect(self, prepared: Prepared, *, masks: bool, score: float) -> Detections:
         """Detections of one frame."""

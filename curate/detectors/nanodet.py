@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BINS", "CONVOLUTIONS", "STRIDES", "DenseOutput", "NanoDet", "stage_maps"]
+__all__ = ["BINS", "CONVOLUTIONS", "STRIDES", "DenseOutput", "NanoDet", "bundled_parts", "stage_maps"]
 
 STRIDES = (8, 16, 32)
 """Pixels of the input per cell, level by level."""
@@ -89,6 +89,13 @@ def stage_maps(stem: nn.Module, stages: nn.ModuleList, images: Tensor) -> tuple[
         x = stage(x)
         maps.append(x)
     return half, maps
+
+
+def bundled_parts(backbone: nn.Module) -> list[list[nn.Module]]:
+    """Stem (stride 2), then the stages (strides 4, 8, 16, 32) of a module that has them under these names."""
+    assert isinstance(backbone.stem, nn.Module)
+    assert isinstance(backbone.stages, nn.ModuleList)
+    return [[backbone.stem], *([stage] for stage in backbone.stages)]
 
 
 class NanoDet(nn.Module):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from threading import Lock
 
 import torch
 from torch import nn
 
 from curate.detectors.inference import Prepared
+from curate.errors import ModelError
 from curate.tables import Detections, LabelScores
 from curate.types import FloatArray
 
@@ -26,6 +28,33 @@ class SiteModel(nn.Module):
     @abstractmethod
     def has_masks(self) -> bool:
         """Whether it predicts masks."""
+
+    @property
+    @abstractmethod
+    def backbone_parts(self) -> Sequence[Sequence[nn.Module]]:
+        """The backbone's layers from the image on, cut where their resolution changes: the dearest come first."""
+
+    def freeze(self, count: int) -> None:
+        """Keep the weights of the backbone's first parts: no gradient goes into or through them.
+
+        All others are trained, also those that an earlier call has frozen.
+
+        Args:
+            count: Parts.
+
+        Raises:
+            ModelError: The backbone has fewer.
+        """
+        parts = self.backbone_parts
+        if count > len(parts):
+            raise ModelError(
+                f"freeze must be at most {len(parts)} for this network, got {count}",
+                item="freeze",
+                hint="lower train.freeze",
+            )
+        self.requires_grad_(True)
+        for module in chain.from_iterable(parts[:count]):
+            module.requires_grad_(False)
 
     @abstractmethod
     def detect(self, prepared: Prepared, *, masks: bool, score: float) -> Detections:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from curate.config import recipe_for
-from curate.config.recipes import LARGEST_INPUT
+from curate.config.recipes import LARGEST_INPUT, Recipe
 from curate.config.schema import ModelConfig
+from curate.config.schema import TrainConfig as TrainSettings
 from curate.detectors import Progress, TrainConfig, TrainingSample, TrainingStopped, train_detector
 from curate.detectors.distributed import join_world
 from curate.detectors.inference import choose_device
@@ -61,6 +62,7 @@ def train_config(
         checkpoint_every=recipe.checkpoint_every,
         steps=steps or train.steps or recipe.steps,
         batch_size=train.batch_size or recipe.batch_size,
+        freeze=_frozen(recipe, train, model),
         learning_rate=train.learning_rate or recipe.learning_rate,
         seed=train.seed if seed is None else seed,
         input_size=model.input_size or recipe.input_size or _own_size(project),
@@ -78,6 +80,12 @@ def train_config(
         compile=train.compile,
         deterministic=train.deterministic,
     )
+
+
+def _frozen(recipe: Recipe, train: TrainSettings, model: ModelConfig) -> int:
+    if train.freeze is not None:
+        return train.freeze
+    return 0 if model.background_channels else recipe.freeze
 
 
 def _own_size(project: Project) -> int:

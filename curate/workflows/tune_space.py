@@ -73,6 +73,7 @@ class Space:
         config = replace(
             point.config,
             **chosen,
+            freeze=_frozen(point.config, chosen["background_channels"]),
             learning_rate=rate * self._rate_factor(point),
             mask_head=False,
             checkpoint_every=10**6,
@@ -90,10 +91,16 @@ class Space:
         lines.append(f"  background_channels: {_text(settings['background_channels'])}")
         rate = settings["learning_rate"] * self._rate_factor(self.networks[network])
         lines += ["train:", f"  learning_rate: {rate:.3g}"]
+        frozen = _frozen(self.networks[network].config, settings["background_channels"])
+        lines.append(f"  freeze: {frozen}")
         lines += [
             f"  {name}: {_text(settings[name])}" for name in ("ema", "mirror", "zoom", "shift", "paste")
         ]
         return "\n".join(lines) + "\n"
+
+
+def _frozen(config: TrainConfig, background_channels: bool) -> int:
+    return 0 if background_channels else config.freeze
 
 
 def _text(value: bool | float) -> str:

@@ -202,6 +202,10 @@ def test_both_loops_are_timed_and_written_down(folder: Path, tmp_path: Path) -> 
     figures = json.loads(file.read_text())
     ratio = figures["images_per_second"] / figures["reference_images_per_second"]
     assert figures["ratio_to_reference"] == pytest.approx(ratio, rel=0.05)
+    rows = {row["frozen_parts"]: row for row in figures["by_frozen_parts"]}
+    assert rows.keys() == {0, figures["frozen_parts"] or 2}
+    assert rows[figures["frozen_parts"]]["ratio_to_reference"] == figures["ratio_to_reference"]
+    assert "all but the first 2 parts of the backbone" in result.output
     assert [row["frames"] for row in figures["growth"]] == [3, 30]
     assert all(row["recipe_seconds"] > row["seconds_to_first_step"] for row in figures["growth"])
     reached = figures["time_to_ap"]

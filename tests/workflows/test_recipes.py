@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from curate.config import RECIPES
+import pytest
+
+from curate.config import RECIPES, recipes
 from curate.workflows.project import Project
 from curate.workflows.train import train_config
 
@@ -33,3 +35,17 @@ def test_a_recipe_fills_in_the_rest(project: Project) -> None:
     longest = max(max(frame.width, frame.height) for frame in project.store.frames())
     assert longest <= gpu.input_size < longest + 32
     assert (gpu.steps, gpu.ema) == (RECIPES["gpu"].steps, RECIPES["gpu"].ema)
+
+
+def test_frozen_parts_follow_site_yaml_and_never_stand_beside_background_channels(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(recipes.RECIPES, "cpu", replace(RECIPES["cpu"], freeze=2))
+    config = project.config
+    chosen = replace(
+        project,
+        config=config.model_copy(update={"train": config.train.model_copy(update={"freeze": 1})}),
+    )
+    assert train_config(project).freeze == 2
+    assert train_config(chosen).freeze == 1
+    assert train_config(configured(project, background_channels=True)).freeze == 0
