@@ -73,3 +73,44 @@ def test_a_label_is_fixed_from_the_list_and_back(
     assert "frame=" not in page.url
     editor.press("Enter")
     editor.on(frames[2].id)
+
+
+def test_tab_goes_on_where_a_label_was_and_brings_the_next_into_view(
+    shared_page, shared_server, shared_sample, editor_page
+) -> None:
+    page = shared_page
+    editor = editor_page(page, shared_server.url, shared_sample.project.store)
+    editor.open("008.jpg")
+    rows = [row.get_attribute("data-label") for row in page.locator(".row[data-label]").all()]
+    assert len(rows) == 3
+    chosen = page.locator('.row[aria-pressed="true"]')
+    editor.press("Tab", "Tab", "x")
+    editor.says(r"deleted. Ctrl+Z takes it back.")
+    editor.press("Tab")
+    assert chosen.get_attribute("data-label") == rows[2]
+    editor.press("Control+z", "Escape")
+    editor.saved()
+
+    # Far apart: the one that Tab leads to is moved into view, and so is a point of it.
+    stage = page.locator(".stage").bounding_box()
+
+    def is_inside(x: float, y: float) -> bool:
+        left, top, scale = editor.view()
+        return (
+            0 < left + x * scale - stage["x"] < stage["width"]
+            and 0 < top + y * scale - stage["y"] < stage["height"]
+        )
+
+    first, other = (editor.labels()[key].bbox_xyxy for key in ("cheap-8-0", "cheap-8-1"))
+    editor.press("Tab")
+    while chosen.get_attribute("data-label") != "cheap-8-0":
+        editor.press("Tab")
+    editor.press("z", "+", "+", "+")
+    assert is_inside((first[0] + first[2]) / 2, (first[1] + first[3]) / 2)
+    assert not is_inside(*other[:2])
+    while chosen.get_attribute("data-label") != "cheap-8-1":
+        editor.press("Tab")
+    assert is_inside((other[0] + other[2]) / 2, (other[1] + other[3]) / 2)
+    editor.press("+", "v")
+    editor.says("Side nw")
+    assert is_inside(*other[:2])

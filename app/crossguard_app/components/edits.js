@@ -149,6 +149,9 @@ export class Edits {
     if (!label) return;
     this.bench.handle = nextHandle(label, this.bench.handle, direction);
     const { side, ring, index } = this.bench.handle;
+    const [x1, y1, x2, y2] = label.bbox_xyxy;
+    const between = (low, high, less, more) => (side.includes(less) ? low : side.includes(more) ? high : (low + high) / 2);
+    this.bench.canvas.reveal(side ? [between(x1, x2, "w", "e"), between(y1, y2, "n", "s")] : rings(label.mask)[ring][index]);
     this.say(side ? `Side ${side}: Ctrl+arrows move it` : `Point ${index + 1} of ring ${ring + 1}: Ctrl+arrows move it`);
     this.bench.draw();
   }
@@ -237,6 +240,7 @@ export class Edits {
       return;
     }
     bench.selection = null;
+    bench.gap = bench.frame.labels.indexOf(label);
     bench.push({ kind: "delete_label", annotation_id: label.id }, `${label.label} deleted`);
   }
 

@@ -31,6 +31,7 @@ export class Workbench {
   constructor(data) {
     this.data = data;
     this.selection = null;
+    this.gap = null; // place of a label that was deleted: Tab goes on from there
     this.handle = null; // of the selected label, for the keyboard: {side} or {ring, index}
     this.hidden = false;
     this.bindings = new Bindings(data.reviewer);
@@ -136,6 +137,7 @@ export class Workbench {
     this.tools.use("select");
     this.selection = item?.issue?.annotation_id ?? item?.select ?? null;
     this.handle = null;
+    this.gap = null;
     this.layers.marked = null;
     this.sync.moved();
     this.queue.opened();
@@ -211,6 +213,7 @@ export class Workbench {
 
   select(id) {
     this.selection = id;
+    if (id !== null) this.gap = null;
     this.handle = null;
     this.layers.marked = null;
     this.refresh();
@@ -247,7 +250,9 @@ export class Workbench {
       return [];
     }
     const shared = { frame_id: home, source: this.data.source, item: this.item?.key, text };
-    return this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text, home);
+    const pushed = this.session.pushAll(operations.map((operation) => ({ ...shared, ...operation })), text, home);
+    this.toolbar.say(`${text[0].toUpperCase()}${text.slice(1)}. ${this.bindings.hint("undo")} takes it back.`);
+    return pushed;
   }
 
   toolHost() {
@@ -279,8 +284,13 @@ export class Workbench {
     const labels = this.frame?.labels ?? [];
     if (!labels.length) return;
     const index = labels.findIndex((label) => label.id === this.selection);
-    const start = index < 0 && direction < 0 ? 0 : index;
-    this.select(labels[(start + direction + labels.length) % labels.length].id);
+    let start = index;
+    if (index < 0 && this.gap !== null) start = direction > 0 ? this.gap - 1 : this.gap;
+    else if (index < 0 && direction < 0) start = 0;
+    const next = labels[(start + direction + labels.length) % labels.length];
+    const [x1, y1, x2, y2] = next.bbox_xyxy;
+    this.select(next.id);
+    this.canvas.reveal([(x1 + x2) / 2, (y1 + y2) / 2]);
   }
 
   // The server would refuse it; so it is not even tried, and what was dragged is drawn as it was.
