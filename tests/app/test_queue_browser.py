@@ -91,9 +91,10 @@ def test_decisions_can_be_taken_back_from_the_list(shared_page, shared_server, s
 
 def test_filters_stand_in_the_address(shared_page, shared_server, shared_sample):
     page, issues = shared_page, shared_sample.issues
-    page.goto(f"{shared_server.url}/queue?slice=tall&p=10-70")
+    page.goto(f"{shared_server.url}/queue?slice=tall&p=10-70&by=cheap")
     on_item(page, issues[6].id)
-    page.get_by_role("button", name="More filters (2)").click()
+    page.get_by_role("button", name="More filters (3)").click()
+    page.get_by_text("Label as written by").wait_for()
     page.get_by_role("button", name="Clear").click()
     page.wait_for_url(re.compile(r"queue(\?issue=[0-9a-f]+)?$"))
     page.get_by_role("button", name=re.compile("^More filters$")).wait_for()

@@ -195,7 +195,7 @@ def _named(
         stamp = f"{results[entry.run.id].gold_hash}-{hash(project.config.model_dump_json())}"
         try:
             named[entry.run.id] = computed(
-                f"places-{entry.run.id}",
+                f"places:{entry.run.id}",
                 str(project.root),
                 stamp,
                 f"Scoring {entry.run.id} by place",
