@@ -48,7 +48,7 @@ class _Times:
 
     @property
     def words(self) -> str:
-        """ " about 12 s, as the last time", or nothing for what was never long."""
+        """How long it takes, for a person; nothing for what was never long."""
         seconds = self._read().get(self._name, 0.0)
         return f" about {seconds_text(seconds)}, as the last time" if seconds >= 1 else ""
 
