@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 from curate.annotations import Annotation
@@ -17,6 +18,9 @@ from curate.workflows.frame_names import frame_lookup
 from curate.workflows.project import Project
 
 __all__ = ["LabelImport", "import_coco", "import_labels"]
+
+_BEFORE = 20_000
+"""Labels, about 40 MB."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,13 @@ def import_labels(
             id_prefix=f"{source}:",
             report=report,
         )
+        run = placing.annotations()
+        # Reviewers wait while somebody writes: what a usual file holds is read and checked before.
+        first = list(islice(run, _BEFORE))
         try:
             with project.store.begin():
-                new = project.store.add_annotations(
-                    _counted(_apart(project, placing.annotations()), counted), actor=source
-                )
+                apart = _apart(project, chain(first, run))
+                new = project.store.add_annotations(_counted(apart, counted), actor=source)
                 frame_ids = placing.frame_ids
                 _expect_some(counted, frame_ids, report)
                 mark_covered(project, source, frame_ids)

@@ -198,6 +198,7 @@ import os, signal
 from pathlib import Path
 from curate.workflows import labels
 from curate.workflows.project import Project
+labels._BEFORE = 500
 counted = labels._counted
 def killed(annotations, counts):
     for number, annotation in enumerate(counted(annotations, counts)):
@@ -215,8 +216,11 @@ labels.import_labels(Project.open(Path({str(labelled.root)!r})), Path({str(path)
     assert import_labels(labelled, path, source="tool").new == 3000
 
 
-def test_a_bad_item_far_down_takes_back_what_was_written_before_it(labelled: Project, tmp_path: Path) -> None:
+def test_a_bad_item_far_down_takes_back_what_was_written_before_it(
+    labelled: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Labels are written as the file is read: all of it, or none."""
+    monkeypatch.setattr("curate.workflows.labels._BEFORE", 500)
     many = [{**GOOD, "id": number} for number in range(2500)]
     path = coco(tmp_path / "many.json", labelled, *many, {**GOOD, "id": 7, "bbox": [2, 2, 9, 9]})
     before = everything(labelled)
