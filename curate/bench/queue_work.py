@@ -20,7 +20,7 @@ from curate.workflows.rerank import keep_practised, rerank
 __all__ = ["reranked_queue"]
 
 _KINDS = (IssueType.SPURIOUS, IssueType.BAD_LOCATION, IssueType.WRONG_CLASS, IssueType.INACCURATE_MASK)
-_EVERY = 10
+_EVERY = 3
 _DECISIONS = 200
 
 
@@ -28,7 +28,7 @@ def reranked_queue(labels: int, folder: Path) -> Callable[[], int]:
     """A scanned project in `folder` with so many labels and a batch of decisions, and the call that learns from them.
 
     Args:
-        labels: Every tenth has an issue with evidence at random, so that the order changes altogether.
+        labels: Every third has an issue, as after a scan of the sample; its evidence is random: all ranks change.
         folder: Empty.
     """
     project = Project.create(folder / "site", ["person", "car"])

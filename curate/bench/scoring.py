@@ -136,7 +136,7 @@ _NAMES = {
     "boxes": f"boxes: frames with {LABELS} labels and {DETECTIONS} predictions each",
     "masks": "masks: so many labels, each with a predicted mask",
     "rerank": "ranked again after 200 decisions: so many labels",
-    "queue": "`curate rerank` of a project with so many labels, an issue on every tenth, 200 decisions",
+    "queue": "`curate rerank` of a project with so many labels, an issue on every third, 200 decisions",
     "cleanlab": "cleanlab, scores (`get_label_quality_scores`), the same frames",
     "cleanlab_issues": "cleanlab, issues and scores (`find_label_issues` and the above)",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +16,7 @@ from curate.store import schema
 from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked, dump_json
 from curate.store.records import IssueCount, IssuePage, IssueStatus, IssueSync
-from curate.store.serialize import issue_from_dict, issue_to_dict
+from curate.store.serialize import issue_to_dict, ranked_issue
 from curate.store.tallies import move_issue, recount_issues
 
 __all__ = ["IssueStore"]
@@ -27,6 +26,8 @@ _RANK = (_table.c.severity.desc(), _table.c.id)
 # Not `state = 'open'`: a database would then walk an index by rank and look every row up where it lies.
 _is_open = _table.c.state.concat("") == IssueState.OPEN.value
 _TYPES = {kind.value: kind for kind in IssueType}
+# Re-ranking moves severity and probability without the payload.
+_COMPARED = ("payload", "severity", "probability", "annotation_revision")
 
 
 class IssueStore(StoreBase):
@@ -238,7 +239,8 @@ class IssueStore(StoreBase):
 
 
 def _issue(row: Any) -> Issue:
-    return replace(issue_from_dict(json.loads(row.payload), f"issue {row.id}"), state=IssueState(row.state))
+    issue = ranked_issue(row.payload, row.probability, row.severity, f"issue {row.id}")
+    return replace(issue, state=IssueState(row.state))
 
 
 def _walk(
@@ -298,7 +300,7 @@ def _take_in(
     connection: Connection, issues: list[Issue], revisions: Mapping[str, int], clips: Mapping[str, str]
 ) -> dict[str, int]:
     """Insert or update one chunk; how many were new, updated, unchanged, decided."""
-    query = sa.select(_table.c.id, _table.c.state, _table.c.payload, _table.c.annotation_revision)
+    query = sa.select(_table.c.id, _table.c.state, *(_table.c[name] for name in _COMPARED))
     ids = [issue.id for issue in issues]
     stored = {row.id: row for row in connection.execute(query.where(_table.c.id.in_(ids)))}
     rows: dict[str, list[dict[str, Any]]] = {"new": [], "updated": [], "unchanged": [], "decided": []}
@@ -332,7 +334,7 @@ def _compare(stored: Any, values: Mapping[str, Any]) -> str:
         return "new"
     if stored.state == IssueState.DECIDED:
         return "decided"
-    same = stored.payload == values["payload"] and stored.annotation_revision == values["annotation_revision"]
+    same = all(getattr(stored, name) == values[name] for name in _COMPARED)
     return "unchanged" if same and stored.state != IssueState.OBSOLETE else "updated"
 
 

@@ -15,7 +15,7 @@ from curate.errors import ConflictError
 from curate.store import schema
 from curate.store.audit import write_audit
 from curate.store.base import StoreBase, chunked
-from curate.store.serialize import decision_from_dict, issue_from_dict
+from curate.store.serialize import decision_from_dict, ranked_issue
 
 __all__ = ["DoubleJudgement", "Lease", "LeaseStore", "Opinion"]
 
@@ -146,7 +146,13 @@ class LeaseStore(StoreBase):
         """Every decided issue with an opinion on it, by issue and second reviewer."""
         issues, decisions = schema.issues, schema.decisions
         query = (
-            sa.select(_opinions, issues.c.payload.label("issue"), decisions.c.payload.label("decision"))
+            sa.select(
+                _opinions,
+                issues.c.payload.label("issue"),
+                issues.c.probability,
+                issues.c.severity,
+                decisions.c.payload.label("decision"),
+            )
             .join_from(_opinions, issues, issues.c.id == _opinions.c.issue_id)
             .join(decisions, decisions.c.id == issues.c.decision_id)
             .where(issues.c.state == IssueState.DECIDED.value)
@@ -155,7 +161,7 @@ class LeaseStore(StoreBase):
         with self._read() as connection:
             return [
                 DoubleJudgement(
-                    issue_from_dict(json.loads(row.issue), f"issue {row.issue_id}"),
+                    ranked_issue(row.issue, row.probability, row.severity, f"issue {row.issue_id}"),
                     decision_from_dict(json.loads(row.decision), f"decision on issue {row.issue_id}"),
                     _opinion(row),
                 )

@@ -8,6 +8,7 @@ key, a missing one or a wrong type is a `FormatError`.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -44,6 +45,7 @@ __all__ = [
     "mask_to_dict",
     "proposal_from_dict",
     "proposal_to_dict",
+    "ranked_issue",
 ]
 
 T = TypeVar("T")
@@ -124,6 +126,11 @@ def issue_to_dict(issue: Issue) -> dict[str, Any]:
 def issue_from_dict(value: Any, item: str = "issue") -> Issue:
     """The issue of a JSON object."""
     return _from_dict(Issue, value, _ISSUE, item)
+
+
+def ranked_issue(payload: str, probability: float, severity: float, item: str = "issue") -> Issue:
+    """The stored issue at its present rank: `payload` is what the scan wrote, re-ranking moves the columns only."""
+    return issue_from_dict(json.loads(payload) | {"probability": probability, "severity": severity}, item)
 
 
 def decision_to_dict(decision: Decision) -> dict[str, Any]:

@@ -208,6 +208,9 @@ def test_a_new_order_touches_what_waits_and_nothing_else(store, make_issue):
     assert store.issue("i0").severity == 0.5
     assert sum(count.expected for count in store.issue_counts() if count.state is OPEN) == pytest.approx(1.2)
     assert store.rank_issues({}) == 0
+    again = [make_issue("i1", severity=0.5, probability=0.4), make_issue("i2", severity=0.5)]
+    assert store.upsert_issues(again).updated == 1  # A scan takes its own rank back.
+    assert store.issue("i2").severity == 0.5
 
 
 def test_rows_for_the_filters_hold_what_the_issues_say(store, make_issue):
