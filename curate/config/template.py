@@ -65,7 +65,7 @@ classes: [{quoted}]
 # train:
 #   steps: null             # fixed, so that before and after are comparable (cpu: 120, gpu: 600)
 #   fold_steps: 80          # for the out-of-fold detectors of a scan
-#   folds_at_once: null     # of those, trained at once; null: as many as fit on a GPU (at most 4), 1 on a processor
+#   folds_at_once: null     # of those, and seeds, at once; null: what fits on a GPU (at most 4), 1 on a processor
 #   batch_size: null        # cut into parts where memory is short (cpu: 4, gpu: 16)
 #   freeze: null            # the backbone's first 1 ... 5 parts keep their weights: quicker steps (0: all are trained)
 #   learning_rate: null     # cpu: 0.0003, gpu: 0.0006

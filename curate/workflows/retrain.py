@@ -15,7 +15,7 @@ from curate.workflows.evaluate import TORCHVISION_RUN, baseline_run, needed_gold
 from curate.workflows.progress import Quiet, Reporter, SubReporter
 from curate.workflows.project import Project
 from curate.workflows.snapshot import snapshot
-from curate.workflows.train import train_version
+from curate.workflows.train_seeds import train_seeds
 
 __all__ = ["RetrainResult", "retrain"]
 
@@ -89,16 +89,17 @@ def retrain(
     version = snapshot(project, note=note)
     previous = _previous_version(project, version.id)
     first = project.config.train.seed
-    jobs = [(version.id, first + offset) for offset in range(seeds)]
-    if previous is not None:
-        jobs = [(previous, seed) for _, seed in jobs] + jobs
-    share = 0.85 / len(jobs)
-    runs: list[RunRecord] = []
-    for at, (version_id, seed) in enumerate(jobs):
-        part = SubReporter(progress, at * share, (at + 1) * share, f"{version_id[:8]}: ")
+    # The version before comes first: its runs are where warm trainings start from.
+    sides = [version.id] if previous is None else [previous, version.id]
+    runs: list[list[RunRecord]] = []
+    for at, version_id in enumerate(sides):
+        low, high = (0.85 * (at + more) / len(sides) for more in (0, 1))
+        part = SubReporter(progress, low, high, f"{version_id[:8]}: ")
         may_be_warm = seeds == 1 if warm is None else warm
-        runs.append(train_version(project, version_id, seed=seed, warm=may_be_warm, reporter=part))
-    after, before = runs[-seeds:], runs[:-seeds]
+        runs.append(
+            train_seeds(project, version_id, range(first, first + seeds), warm=may_be_warm, reporter=part)
+        )
+    after = runs[-1]
     generic = compare_runs(
         project,
         [baseline_run(project)],
@@ -111,7 +112,7 @@ def retrain(
     if previous is not None:
         against_before = compare_runs(
             project,
-            before,
+            runs[0],
             after,
             title=f"version {previous[:8]} against version {version.id[:8]}",
             notes=_notes(after),

@@ -34,7 +34,8 @@ from curate.workflows.validation import ValidationBlock, validation_block
 __all__ = ["Trial", "TuneReport", "tune"]
 
 TODAY = "today"
-"""Attribute of the try that stands for today's settings, whatever its number."""
+"""What the tries are for that stand for today's settings, whatever their numbers."""
+_FOR, _SUPERSEDED = "for", "superseded"
 _ERROR = "error"
 _RUNGS = 4
 _YOUNG_SECONDS = 5.0
@@ -143,15 +144,15 @@ def tune(
 
 
 def _begin(study: optuna.Study, space: Space, folder: Path) -> None:
-    """Ask again for tries whose process died, and for today's settings where nobody has tried them to an end."""
-    try:
-        with exclusive(folder / "begin"):
-            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                _put_right(study, trial, folder)
-            if not any(_speaks_for_today(trial) for trial in study.get_trials(deepcopy=False)):
-                study.enqueue_trial(space.today, user_attrs={TODAY: True})
-    except ConflictError:
-        return  # Another process is just beginning, and does it.
+    """Ask again for tries whose process died, and for today's settings where nobody has tried them to an end.
+
+    Others may do the same at this moment, also on other machines: then some are asked for twice, and `_next` takes
+    one of them.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        _put_right(study, trial, folder)
+    if not any(_is_today(trial) and _speaks(trial) for trial in study.get_trials(deepcopy=False)):
+        study.enqueue_trial(space.today, user_attrs={_FOR: TODAY})
 
 
 def _put_right(study: optuna.Study, trial: FrozenTrial, folder: Path) -> None:
@@ -169,23 +170,40 @@ def _put_right(study: optuna.Study, trial: FrozenTrial, folder: Path) -> None:
                 study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True).state
                 == TrialState.FAIL
             ):
-                _ask_again(study, trial.params, today=_is_today(trial))
+                _ask_again(study, trial)
         shutil.rmtree(folder / f"trial-{trial.number}", ignore_errors=True)
     except ConflictError:
         return  # Another process is at it.
 
 
-def _ask_again(study: optuna.Study, settings: Mapping[str, Any], *, today: bool) -> None:
-    study.enqueue_trial(dict(settings), user_attrs={TODAY: True} if today else None)
+def _ask_again(study: optuna.Study, trial: optuna.Trial | FrozenTrial) -> None:
+    purpose = trial.user_attrs.get(_FOR, f"try {trial.number}")
+    study.enqueue_trial(dict(trial.params), user_attrs={_FOR: purpose})
 
 
 def _is_today(trial: optuna.Trial | FrozenTrial) -> bool:
-    return bool(trial.user_attrs.get(TODAY))
+    return bool(trial.user_attrs.get(_FOR) == TODAY)
 
 
-def _speaks_for_today(trial: FrozenTrial) -> bool:
-    """Whether today's settings are tried, being tried or waiting; a training that cannot go well is an answer, too."""
-    return _is_today(trial) and (trial.state != TrialState.FAIL or _ERROR in trial.user_attrs)
+def _speaks(trial: FrozenTrial) -> bool:
+    """Whether it is tried, being tried or waiting; a training that cannot go well is an answer, too."""
+    return trial.state != TrialState.FAIL or _ERROR in trial.user_attrs
+
+
+def _next(study: optuna.Study) -> optuna.Trial:
+    """The next try. Of several for one purpose the first is made and the others are put aside.
+
+    Who comes first, the storage says: it gives out numbers one at a time, to all processes of all machines, and a
+    lower number is there for everybody before a higher one is.
+    """
+    while True:
+        trial = study.ask()
+        purpose = trial.user_attrs.get(_FOR)
+        earlier = study.get_trials(deepcopy=False)[: trial.number] if purpose else []
+        if not any(other.user_attrs.get(_FOR) == purpose and _speaks(other) for other in earlier):
+            return trial
+        trial.set_user_attr(_SUPERSEDED, True)
+        study.tell(trial, state=TrialState.FAIL)
 
 
 class _Search:
@@ -206,7 +224,7 @@ class _Search:
         self._reporter = reporter
 
     def run(self, study: optuna.Study, share: float) -> None:
-        trial = study.ask()
+        trial = _next(study)
         trial.set_user_attr(_HOST, platform.node())
         trial.set_user_attr(_ALIVE, time.time())
         folder = self._folder / f"trial-{trial.number}"
@@ -223,7 +241,7 @@ class _Search:
         except BaseException:
             # Cancelled, or the disk is full: it says nothing about these settings.
             study.tell(trial, state=TrialState.FAIL)
-            _ask_again(study, trial.params, today=_is_today(trial))
+            _ask_again(study, trial)
             raise
         else:
             trial.set_user_attr("seconds", round(time.monotonic() - started, 1))
@@ -272,7 +290,8 @@ class _Search:
 def _report(
     study: optuna.Study, version: str, block: ValidationBlock, space: Space, folder: Path
 ) -> TuneReport:
-    trials = tuple(_trial(trial) for trial in study.get_trials(deepcopy=False))
+    every = study.get_trials(deepcopy=False)
+    trials = tuple(_trial(trial) for trial in every if _SUPERSEDED not in trial.user_attrs)
     complete = [trial for trial in trials if trial.state == "complete"]
     best = max(complete, key=lambda trial: (trial.box_ap or 0.0, trial.today, -trial.number), default=None)
     today = next((trial for trial in complete if trial.today), None)

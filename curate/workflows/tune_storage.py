@@ -16,6 +16,7 @@ import optuna
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from curate.errors import ProjectError
@@ -67,7 +68,7 @@ def _open_storage(project: Project) -> RDBStorage:
         folder = project.cache_dir / "tune"
         folder.mkdir(parents=True, exist_ok=True)
         target = sa.URL.create("sqlite", database=str(folder / _FILE))
-        options = {"connect_args": {"timeout": _BUSY_SECONDS}}
+        options = {"connect_args": {"timeout": _BUSY_SECONDS, "isolation_level": None}}
     else:
         options = {"connect_args": {"options": f"-csearch_path={SCHEMA}"}, "pool_pre_ping": True}
     address = target.render_as_string(hide_password=False)
@@ -75,7 +76,10 @@ def _open_storage(project: Project) -> RDBStorage:
         try:
             if target.drivername != "sqlite":
                 _make_schema(target)
-            return RDBStorage(address, engine_kwargs=options)
+            storage = RDBStorage(address, engine_kwargs=options)
+            if target.drivername == "sqlite":
+                event.listen(storage.engine, "begin", _write_from_the_start)
+            return storage
         except (SQLAlchemyError, StorageInternalError) as error:
             # Of two that make the tables at the same time, one is refused, and finds them there next time.
             if attempt == _TRIES - 1:
@@ -85,6 +89,11 @@ def _open_storage(project: Project) -> RDBStorage:
                 ) from error
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError("unreachable")
+
+
+def _write_from_the_start(connection: sa.Connection) -> None:
+    """SQLite knows no SELECT ... FOR UPDATE, by which a waiting try is given to one process and not to two."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _make_schema(target: sa.URL) -> None:

@@ -6,10 +6,12 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 import torch
 from optuna.trial import FixedTrial, TrialState
@@ -219,6 +221,69 @@ def test_a_try_of_another_machine_is_alive_as_long_as_it_says_so(
         for trial in study.get_trials():
             module._put_right(study, trial, project.cache_dir / "tune")
         assert [trial.state for trial in study.get_trials()][:2] == [TrialState.RUNNING, TrialState.FAIL]
+
+
+@pytest.mark.parametrize("kind", backends.PARAMS)
+def test_todays_settings_asked_for_by_several_machines_are_tried_once(
+    kind: str, request: pytest.FixtureRequest, labelled_template: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Three connections begin and ask at the same moment, round after round; what was cut off is asked for again."""
+    monkeypatch.setenv("CROSSGUARD_DB", backends.database_url(kind, request, tmp_path))
+    root = tmp_path / "shared"
+    root.mkdir()
+    shutil.copy(labelled_template / "site.yaml", root)
+    opened = Project.open(root)
+    space = space_of(train_config(opened))
+    machines, rounds = 3, 2
+    together = threading.Barrier(machines)
+    got: list[list[optuna.Trial]] = [[] for _ in range(machines)]
+
+    def search(number: int) -> None:
+        with open_study(opened, "claims", 3) as study:
+            for turn in range(rounds):
+                # All have looked before anybody asks: what a lock of one machine would not keep apart.
+                together.wait(60)
+                module._begin(study, space, tmp_path / f"machine-{number}")
+                together.wait(60)
+                trial = module._next(study)
+                got[turn].append(trial)
+                together.wait(60)
+                if module._is_today(trial):
+                    study.tell(trial, state=TrialState.FAIL)
+                else:
+                    study.tell(trial, 0.5)
+
+    with open_study(opened, "claims", 3):
+        pass
+    threads = [threading.Thread(target=search, args=(number,)) for number in range(machines)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    for trials in got[:rounds]:
+        assert len(trials) == machines
+        assert len({trial.number for trial in trials}) == machines  # no try is given to two
+        assert sum(module._is_today(trial) for trial in trials) == 1
+    opened.store.close()
+
+
+def test_a_try_that_two_machines_ask_for_again_is_made_once(project: Project) -> None:
+    with open_study(project, "again", 3) as study:
+        dead = study.ask()
+        dead.suggest_float("x", 0, 1)
+        study.tell(dead, state=TrialState.FAIL)
+        for _ in range(2):
+            module._ask_again(study, study.trials[0])
+        first, second = module._next(study), module._next(study)
+        assert first.suggest_float("x", 0, 1) == study.trials[0].params["x"]
+        assert "for" not in second.user_attrs
+        assert [trial.user_attrs.get("superseded", False) for trial in study.trials] == [
+            False,
+            False,
+            True,
+            False,
+        ]
 
 
 SEARCH = """
