@@ -56,7 +56,7 @@ def fit_weights(
         return value + float(off @ off) / 2, design.T @ slope + off / spread
 
     bounds = [(None, None)] + [(0.0, None)] * len(prior_weights)
-    # Over so few rows threads cost more than they do: 40 times the processor time, measured.
+    # Over so few rows threads cost more than they do: about 13 times the processor time, measured.
     with threadpool_limits(limits=1):
         solution = minimize(objective, centre, jac=True, method="L-BFGS-B", bounds=bounds)
     return float(solution.x[0]), np.asarray(solution.x[1:])
