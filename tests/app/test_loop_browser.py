@@ -108,3 +108,13 @@ def test_review_retrain_compare(page, server, sample, chromium, opened_page) -> 
     assert jobs[0].pid == job.pid, "the same worker, not a second one"
     assert jobs[0].finished_at > restarted
     assert len(store.versions()) == 1
+
+    # What the new detector sees on a frame is shown over its labels, for as little sure as it may be.
+    frame = store.annotation("cheap-2-0").frame_id
+    page.goto(f"{server.url}/frames?frame={frame}")
+    on_item(page, frame)
+    choice = page.locator('[data-action="layer-choice"]')
+    trained = choice.locator('option[value^="run:"]:not([value="run:bundled"])').first.get_attribute("value")
+    choice.select_option(trained)
+    page.locator('[data-action="confidence"]').fill("0.05")
+    page.get_by_text(re.compile("not labelled yet")).wait_for()
