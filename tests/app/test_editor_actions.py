@@ -26,9 +26,13 @@ def test_click_to_mask(editor) -> None:
     editor.drag((box[0] - 2, box[1] - 2), (box[2] + 2, box[3] + 2))  # a box
     draft.wait_for()
     editor.click(x, y)  # this
-    editor.click(x + 60, y, button="right")  # not this
+    with editor.page.expect_response(
+        lambda answer: "[true,false]" in (answer.request.post_data or "")
+    ) as both:
+        editor.click(x + 60, y, button="right")  # not this
+    both.value.finished()
     editor.page.locator(".draft .no").wait_for()
-    editor.page.wait_for_load_state("networkidle")
+    editor.page.evaluate("() => new Promise((painted) => requestAnimationFrame(painted))")
     shown = draft.get_attribute("d")
     editor.shot("editor-click-to-mask")
     editor.press("Enter")
