@@ -351,7 +351,7 @@ CALLS: dict[str, Call] = {
     "fill": Call(fill_up),
     "ingest_rows": Call(ingest_rows),
     "import": Call(import_labels),
-    "import_all": Call(import_all, largest=100_000),
+    "import_all": Call(import_all),
     "scan_result": Call(take_in_scan),
     "queue_page": Call(queue_page, interactive=True),
     "queue_deep": Call(queue_deep, interactive=True),
