@@ -54,8 +54,8 @@ def test_a_label_is_fixed_from_the_list_and_back(
     # In the editor: a label moved by a pixel, its class changed on the next frame.
     editor.frame = frames[1]
     editor.on(frames[1].id)
-    editor.press("Tab", "Control+ArrowRight")
     x1, y1, x2, y2 = store.annotation("cheap-1-0").bbox_xyxy
+    editor.press("Tab", "Control+ArrowRight")
     assert near(editor.labels()["cheap-1-0"].bbox_xyxy, (x1 + 1, y1, x2 + 1, y2))
     editor.press("f")
     editor.on(frames[2].id)

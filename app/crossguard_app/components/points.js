@@ -1,7 +1,7 @@
 // A map of points: colour by, legend, zoom, loop around some. What is chosen goes to Python as one bit a point.
 
 import { h, icon, s } from "./dom.js";
-import { Points, packBits, unpack } from "./points_data.js";
+import { Points, packBits, scaleText, unpack } from "./points_data.js";
 import { Raster } from "./points_raster.js";
 
 const instances = new WeakMap();
@@ -377,11 +377,6 @@ class PointMap {
     return s("svg", { viewBox: view.join(" ") }, s("image", { href: url }),
       s("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }));
   }
-}
-
-function scaleText(layer, code) {
-  const value = layer.least + ((layer.most - layer.least) * code) / 254;
-  return layer.whole ? String(Math.round(value)) : value.toFixed(2);
 }
 
 // Whether the page is light: then bright colours need to be darker to be seen.

@@ -27,6 +27,12 @@ export function rgb(hex) {
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
+// The value behind a code of a scale, as text.
+export function scaleText(layer, code) {
+  const value = layer.least + ((layer.most - layer.least) * code) / 254;
+  return layer.whole ? String(Math.round(value)) : value.toFixed(2);
+}
+
 // 256 colours between the stops of a scale; the last one stands for "unknown".
 function ramp(stops, unknown) {
   const colors = stops.map(rgb);
