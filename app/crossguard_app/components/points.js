@@ -2,7 +2,7 @@
 
 import { h, icon, s } from "./dom.js";
 import { Points, packBits, scaleText, unpack } from "./points_data.js";
-import { Raster } from "./points_raster.js";
+import { Raster, lightGround } from "./points_raster.js";
 
 const instances = new WeakMap();
 const left = new Map(); // what a map showed when it was taken off the page, by its points, to go on from there
@@ -377,12 +377,6 @@ class PointMap {
     return s("svg", { viewBox: view.join(" ") }, s("image", { href: url }),
       s("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }));
   }
-}
-
-// Whether the page is light: then bright colours need to be darker to be seen.
-function lightGround(node) {
-  const [red, green, blue] = (getComputedStyle(node).color.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
-  return red * 0.3 + green * 0.59 + blue * 0.11 < 128;
 }
 
 export default function mount({ parentElement, data, setStateValue }) {

@@ -136,3 +136,9 @@ export class Raster {
     }
   }
 }
+
+// Whether the page is light: then bright colours need to be darker to be seen.
+export function lightGround(node) {
+  const [red, green, blue] = (getComputedStyle(node).color.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
+  return red * 0.3 + green * 0.59 + blue * 0.11 < 128;
+}
