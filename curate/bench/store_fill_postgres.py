@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import URL, Connection
 
 from curate.bench.store_fill import CLIP, LABELS_A_FRAME
 from curate.errors import StoreError
@@ -65,9 +65,9 @@ def make_schema(url: str, name: str) -> str:
     """A schema of a database, made when it is missing; the URL of what lies in it.
 
     Raises:
-        StoreError: The database cannot be reached, or no schema may be made there.
+        StoreError: It is no PostgreSQL database, it cannot be reached, or no schema may be made there.
     """
-    target = parse_target(url)
+    target = _postgres(url)
     engine = sa.create_engine(target)
     with translated(describe(target)), engine.begin() as connection:
         connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{name}"')
@@ -92,9 +92,7 @@ def fill_postgres(url: str, start: int, stop: int, ends: float) -> int:
     Raises:
         StoreError: The database fails, or the user may not do this.
     """
-    target = parse_target(url)
-    if target.drivername == "sqlite":
-        raise StoreError("expected the URL of a PostgreSQL database", file=describe(target))
+    target = _postgres(url)
     engine = sa.create_engine(target)
     with translated(describe(target)):
         with engine.begin() as connection:
@@ -117,6 +115,17 @@ def fill_postgres(url: str, start: int, stop: int, ends: float) -> int:
             connection.exec_driver_sql("VACUUM ANALYZE")
     engine.dispose()
     return at
+
+
+def _postgres(url: str) -> URL:
+    target = parse_target(url)
+    if target.drivername == "sqlite":
+        raise StoreError(
+            "expected the URL of a PostgreSQL database",
+            file=describe(target),
+            hint="such as postgresql://user@127.0.0.1/name",
+        )
+    return target
 
 
 def _drop_indexes(connection: Connection) -> list[str]:

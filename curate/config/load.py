@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ MAX_BYTES = 1_000_000
 """A larger site.yaml is refused unread: no declaration is that long."""
 
 _PLAIN_TAGS = {"map", "seq", "str", "int", "float", "bool", "null", "timestamp"}
+
+_KEY = re.compile(r"`([a-z_.]+)`")
 
 KeyPath = tuple[str | int, ...]
 
@@ -114,12 +117,12 @@ def _explain(error: ValidationError, lines: dict[KeyPath, int], file: object) ->
         unknown = entry["type"] == "extra_forbidden"
         path = tuple(part for part in before if not isinstance(part, str) or "[" not in part)
         path += (last,) if unknown or (last != "" and "[" not in str(last)) else ()
-        known = path
+        known = path or _named(entry["msg"])
         while known and known not in lines:
             known = known[:-1]
         problems.append((lines.get(known, 1), path, entry))
     line, path, entry = min(problems, key=lambda problem: problem[0])
-    dotted = ".".join(str(part) for part in path) or "site.yaml"
+    dotted = ".".join(str(part) for part in path)
     kind = entry["type"]
     hint = ""
     if kind == "extra_forbidden":
@@ -132,11 +135,20 @@ def _explain(error: ValidationError, lines: dict[KeyPath, int], file: object) ->
         hint = "for example `classes: [person, car]`" if dotted == "classes" else ""
     else:
         reason = str(entry["msg"]).removeprefix("Value error, ")
-        message = f"`{dotted}`: {reason[0].lower() + reason[1:]}, got {entry['input']!r:.80}"
+        # What concerns several keys names them itself, and would be given the whole file as what it got.
+        message = (
+            f"`{dotted}`: {reason[0].lower() + reason[1:]}, got {entry['input']!r:.80}" if path else reason
+        )
     more = len(problems) - 1
     if more:
         hint = f"{hint}; {more} more below" if hint else f"{more} more below"
     return ConfigError(message, file=file, item=f"line {line}", hint=hint)
+
+
+def _named(message: str) -> KeyPath:
+    """The first key that a message names."""
+    found = _KEY.search(message)
+    return tuple(found[1].split(".")) if found else ()
 
 
 def _allowed_keys(path: KeyPath) -> list[str]:

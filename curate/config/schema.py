@@ -246,10 +246,10 @@ class SiteConfig(_Strict):
             raise ValueError("`labels.working` cannot be 'gold': that source is the frozen test set")
         names = [entry.name for entry in self.slices]
         if len(set(names)) != len(names):
-            raise ValueError("each slice has a name of its own")
+            raise ValueError("`slices`: each has a name of its own")
         for entry in self.slices:
             if entry.label is not None and entry.label not in self.classes:
                 raise ValueError(
-                    f"slice {entry.name!r} names the class {entry.label!r}; allowed: {self.classes}"
+                    f"`slices`: {entry.name!r} names the class {entry.label!r}; allowed: {self.classes}"
                 )
         return self

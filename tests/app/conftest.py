@@ -6,10 +6,11 @@ import asyncio
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -125,6 +126,21 @@ def shared_server(shared_sample: Sample, tmp_path_factory: pytest.TempPathFactor
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def tab_to() -> Callable[[Any, str], None]:
+    """Opens a page of the navigation by keyboard alone, from the beginning of the document."""
+
+    def walk(page: Any, name: str) -> None:
+        page.get_by_role("link", name=name).wait_for()
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if name in page.evaluate("document.activeElement.innerText ?? ''"):
+                break
+        page.keyboard.press("Enter")
+
+    return walk
 
 
 @pytest.fixture(scope="session")

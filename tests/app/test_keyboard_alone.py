@@ -24,17 +24,12 @@ def focused(page):
 
 
 def test_a_label_is_fixed_from_the_list_and_back(
-    frames, shared_page, shared_server, shared_sample, editor_page
+    frames, shared_page, shared_server, shared_sample, editor_page, tab_to
 ) -> None:
     page, store = shared_page, shared_sample.project.store
     editor = editor_page(page, shared_server.url, store)
     page.goto(shared_server.url)
-    page.get_by_role("link", name="Frames and labels").wait_for()
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if "Frames and labels" in page.evaluate("document.activeElement.innerText ?? ''"):
-            break
-    page.keyboard.press("Enter")
+    tab_to(page, "Frames and labels")
 
     def stands_at(number: int) -> None:
         page.locator(f'.gallery .card[data-key="{frames[number].id}"]:focus').wait_for()

@@ -11,6 +11,7 @@ import uuid
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from crossguard_app.components.cloud import PackedCloud, PointCloud
 from crossguard_app.components.points import chosen_rows
@@ -37,6 +38,7 @@ from crossguard_app.presenters.queue_filter import QueueFilter
 from crossguard_app.presenters.sync import SyncResult
 from crossguard_app.presenters.wording import TITLES, VERDICTS, number_text, proposal_sentence
 from curate.annotations import Decision, DecisionKind, IssueState, IssueType, ProposalKind
+from curate.cli.main import app
 from curate.errors import ConflictError
 from curate.review import agreement_by_pair, decide, give_opinion, reviewer_stats
 from curate.workflows.status import project_status
@@ -63,6 +65,25 @@ def test_a_decided_issue_can_be_asked_for_and_says_its_verdict(sample) -> None:
     first = data_of(sample, wanted=issue.id)["items"][0]
     assert (first["key"], first["issue"]["verdict"]) == (issue.id, "kept as it is by ann")
     assert data_of(sample)["undoable"] == VERDICTS[DecisionKind.KEEP]
+
+
+def test_what_one_answer_settles_is_counted_when_it_is_shown(sample, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    grouped = [issue for issue in sample.issues if issue.group_id == "standing"]
+
+    def shown() -> tuple[int, str]:
+        item = next(item for item in data_of(sample)["items"] if item["key"] == grouped[1].id)
+        listed = CliRunner().invoke(app, ["issues", "--project", str(sample.project.root)])
+        (row,) = [
+            row.split("│")
+            for row in listed.output.splitlines()
+            if f" {grouped[1].evidence['planted']:.0f}." in row
+        ]
+        return item["issue"]["group_size"], row[5].strip()
+
+    assert shown() == (3, "3")
+    decide(sample.project.store, Decision(uuid.uuid4().hex, DecisionKind.KEEP, "ann", grouped[0].id))
+    assert shown() == (2, "2")
 
 
 def test_filters_and_what_an_empty_queue_says(sample) -> None:

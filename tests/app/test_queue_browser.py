@@ -115,16 +115,11 @@ def test_the_name_typed_once_is_kept_for_the_next_visit(shared_page, shared_serv
     page.locator(".history small").filter(has_text="Ann <b>Lee</b>").first.wait_for()
 
 
-def test_from_the_overview_by_keyboard_alone(shared_page, shared_server, shared_sample):
+def test_from_the_overview_by_keyboard_alone(shared_page, shared_server, shared_sample, tab_to):
     page, store, issues = shared_page, shared_sample.project.store, shared_sample.issues
     before = len(store.decisions())
     page.goto(shared_server.url)
-    page.get_by_role("link", name="Queue").wait_for()
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if "Queue" in page.evaluate("document.activeElement.innerText ?? ''"):
-            break
-    page.keyboard.press("Enter")
+    tab_to(page, "Queue")
     page.locator(".workbench[data-item]").wait_for()
     # What the keys do stands on the buttons, in the words of the issue that is shown.
     words = {

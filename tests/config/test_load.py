@@ -55,7 +55,14 @@ def test_every_default_in_the_template_is_true() -> None:
         ("a: &x [1]\nclasses: *x\n", 2, ["aliases"]),
         ("classes: ['../x']\n", 1, ["no slashes"]),
         ("classes: [person]\npolicy:\n  far_zone: [[[0, 0], [1, 1]]]\n", 3, ["three points"]),
-        ("classes: [person]\nslices: [{name: s, label: dog}]\n", 1, ["dog", "person"]),
+        ("classes: [person]\nslices: [{name: s, label: dog}]\n", 2, ["dog", "person"]),
+        (
+            "classes: [person]\ntrain:\n  freeze: 2\nmodel:\n  background_channels: true\n",
+            3,
+            [
+                "3: `train.freeze` must be 0 with `model.background_channels`: the first layers have to learn them"
+            ],
+        ),
         ("- person\n", 1, ["keys and values"]),
         ("classes: !!python/object/apply:os.system [ls]\n", 1, ["tag", "not allowed"]),
     ],
@@ -69,6 +76,7 @@ def test_errors_name_line_key_and_what_is_allowed(text: str, line: int | None, w
         assert f"line {line}" in message
     for word in words:
         assert word in message
+    assert "{" not in message  # no heaps of values
 
 
 def test_missing_huge_and_binary_files(tmp_path: Path) -> None:

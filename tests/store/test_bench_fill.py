@@ -6,11 +6,13 @@ import math
 import time
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from curate.bench.store_calls import _frame, frame_id
 from curate.bench.store_fill import fill
 from curate.bench.store_fill_postgres import fill_postgres, make_schema
+from curate.errors import StoreError
 from curate.store import SourceCount, Store
 
 
@@ -53,3 +55,11 @@ def test_rows_by_sql_are_whole(url):
         assert store.sources() == [SourceCount("cheap", 300, 30)]
         assert len(store.artifact_keys("covered/cheap")) == 30
         assert store.check_database() == []
+
+
+def test_what_is_no_postgresql_database_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for make in (lambda: make_schema("nonsense", "s"), lambda: fill_postgres("nonsense", 0, 1, math.inf)):
+        with pytest.raises(StoreError, match="expected the URL of a PostgreSQL database"):
+            make()
+    assert list(tmp_path.iterdir()) == []

@@ -223,17 +223,23 @@ def test_a_try_of_another_machine_is_alive_as_long_as_it_says_so(
         assert [trial.state for trial in study.get_trials()][:2] == [TrialState.RUNNING, TrialState.FAIL]
 
 
-@pytest.mark.parametrize("kind", backends.PARAMS)
-def test_todays_settings_asked_for_by_several_machines_are_tried_once(
-    kind: str, request: pytest.FixtureRequest, labelled_template: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """Three connections begin and ask at the same moment, round after round; what was cut off is asked for again."""
-    monkeypatch.setenv("CROSSGUARD_DB", backends.database_url(kind, request, tmp_path))
+@pytest.fixture(params=backends.PARAMS)
+def shared_root(
+    request: pytest.FixtureRequest, labelled_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A project without anything in it, on each database."""
+    monkeypatch.setenv("CROSSGUARD_DB", backends.database_url(request.param, request, tmp_path))
     root = tmp_path / "shared"
     root.mkdir()
     shutil.copy(labelled_template / "site.yaml", root)
-    opened = Project.open(root)
+    return root
+
+
+def test_todays_settings_asked_for_by_several_machines_are_tried_once(
+    shared_root: Path, tmp_path: Path
+) -> None:
+    """Three connections begin and ask at the same moment, round after round; what was cut off is asked for again."""
+    opened = Project.open(shared_root)
     space = space_of(train_config(opened))
     machines, rounds = 3, 2
     together = threading.Barrier(machines)
@@ -299,22 +305,14 @@ with open_study(project, "shared", 3) as study:
 """
 
 
-@pytest.mark.parametrize("kind", backends.PARAMS)
-def test_processes_search_together_in_the_projects_database(
-    kind: str, request: pytest.FixtureRequest, labelled_template: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_processes_search_together_in_the_projects_database(shared_root: Path) -> None:
     """Two begin at the same moment in a database that holds nothing yet; the project's own tables are let alone."""
-    monkeypatch.setenv("CROSSGUARD_DB", backends.database_url(kind, request, tmp_path))
-    root = tmp_path / "shared"
-    root.mkdir()
-    shutil.copy(labelled_template / "site.yaml", root)
-    command = [sys.executable, "-c", SEARCH, str(root)]
+    command = [sys.executable, "-c", SEARCH, str(shared_root)]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in started:
         _, told = process.communicate(timeout=300)
         assert process.returncode == 0, told
-    opened = Project.open(root)
+    opened = Project.open(shared_root)
     with open_study(opened, "shared", 3) as study:
         assert len(study.trials) == 8
         assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}

@@ -14,7 +14,6 @@ from crossguard_app.presenters.wording import (
     TITLES,
     VERDICTS,
     answer_words,
-    evidence_sentence,
     number_text,
     proposal_sentence,
 )
@@ -143,7 +142,7 @@ def _item(project: Project, issue: Issue, group_size: int) -> dict[str, Any]:
             "annotation_id": issue.annotation_id,
             "bbox_xyxy": None if issue.bbox_xyxy is None else list(issue.bbox_xyxy),
             "probability": issue.probability,
-            "explanation": evidence_sentence(issue),
+            "explanation": issue.explanation,
             "numbers": [[name.replace("_", " "), number_text(v)] for name, v in issue.evidence.items()],
             "proposal": {
                 "kind": proposal.kind.value,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from curate.annotations import DecisionKind, Issue, IssueType, Proposal, ProposalKind
 
-__all__ = ["TITLES", "VERDICTS", "answer_words", "evidence_sentence", "number_text", "proposal_sentence"]
+__all__ = ["TITLES", "VERDICTS", "answer_words", "number_text", "proposal_sentence"]
 
 TITLES: dict[IssueType, str] = {
     IssueType.MISSING: "Missing label",
@@ -30,15 +28,6 @@ VERDICTS: dict[DecisionKind, str] = {
     DecisionKind.SKIP: "skipped",
     DecisionKind.UNDO: "undone",
 }
-
-
-_SETTLED = re.compile(r"; one decision settles \d+ such labels(?=\.$)")
-"""What earlier scans wrote into their sentences: how many it is by now stands beside the answers."""
-
-
-def evidence_sentence(issue: Issue) -> str:
-    """Why the issue is one; how many labels one answer settles is counted when it is shown, not when it is found."""
-    return _SETTLED.sub("", issue.explanation)
 
 
 def proposal_sentence(issue: Issue) -> str:
