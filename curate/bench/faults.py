@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.bench.faults_disk import fill_disk, keep, room, small_disk
+from curate.bench.faults_import import halves_of, labels_of, source_of
 from curate.bench.faults_report import FaultBench, compare_decisions, summary
 from curate.bench.faults_steps import (
     STEPS,
@@ -50,7 +51,7 @@ model: {input_size: 160}
 train: {steps: 3, fold_steps: 2, batch_size: 2, device: cpu}
 evaluation: {resamples: 100}
 """
-_WEIGHTS = {"ingest": 5, "review": 8, "version": 4, "scan": 2, "training": 2}
+_WEIGHTS = {"ingest": 5, "import": 4, "review": 8, "version": 4, "scan": 2, "training": 2}
 _DECISIONS = 40
 _DISK_MB = 512
 _DISK_MB_A_ROUND = 4  # Each training leaves 15 MB.
@@ -206,7 +207,8 @@ class _Rounds:
             entry |= {"code": ended.code, "clear": ended.clear, "struck": struck, "seconds": ended.seconds}
             if not ended.clear:
                 entry["output"] = ended.output[-1500:]
-        entry |= self._state()
+        ended_well = {source_of(number)} if step == "import" and entry["code"] == 0 else set()
+        entry |= self._state(ended_well | self._imported())
         again = in_child(self._work(step, number, 5), self.folder / "output.txt")
         entry["again"] = again.code
         if again.code:
@@ -365,15 +367,24 @@ class _Rounds:
         ended = in_child(look, self.folder / "output.txt")
         return list(json.loads(ended.output)) if ended.code == 0 else [ended.output[-500:]]
 
-    def _state(self) -> dict[str, Any]:
-        """As after a restart: is the project sound, and is every acknowledged decision there, once?"""
+    def _imported(self) -> set[str]:
+        """Label sources whose import ended well in the rounds so far."""
+        return {
+            source_of(entry["number"])
+            for entry in self.ledger
+            if entry["step"] == "import" and entry["again"] == 0
+        }
+
+    def _state(self, imported: set[str]) -> dict[str, Any]:
+        """As after a restart: is the project sound, is every acknowledged decision and import there, once and whole?"""
         found = self._findings()
         told = set(told_by(self.desk))
         sent = {decision.id: decision_to_dict(decision) for decision in sent_by(self.desk)}
 
         def look() -> int:
             with Project.open(self.root).store as store:
-                return answer(compare_decisions(store, told, sent))
+                halves = halves_of(store, labels_of(self.folder / "sources"), imported)
+                return answer({**compare_decisions(store, told, sent), "halves": halves})
 
         state = json.loads(self._child(look).output)
         return {"findings": found, "acknowledged": len(told), **state}

@@ -27,6 +27,7 @@ class FaultBench:
         acknowledged: Decisions that were said to be saved.
         lost: Of them not in the database as they were sent, or without all of their label revisions.
         doubled: Decisions there with more revisions than they have, or that nobody sent.
+        halves: Imports that were there in part, more than once, or not at all although they had ended well.
         broken: Rounds after which `curate db check` was not clean.
         unclear: Rounds in which a command ended with a traceback.
         stuck: Rounds after which the same command did not go on.
@@ -40,6 +41,7 @@ class FaultBench:
     acknowledged: int
     lost: int
     doubled: int
+    halves: int
     broken: int
     unclear: int
     stuck: int
@@ -48,8 +50,9 @@ class FaultBench:
 
     @property
     def good(self) -> bool:
-        """Whether nothing was lost, doubled, broken, unclear, stuck or unnoticed."""
-        return not (self.lost or self.doubled or self.broken or self.unclear or self.stuck or self.unnoticed)
+        """Whether nothing was lost, doubled, halved, broken, unclear, stuck or unnoticed."""
+        wrong = (self.lost, self.doubled, self.halves, self.broken, self.unclear, self.stuck, self.unnoticed)
+        return not any(wrong)
 
 
 def summary(ledger: Sequence[Mapping[str, Any]]) -> FaultBench:
@@ -72,6 +75,7 @@ def summary(ledger: Sequence[Mapping[str, Any]]) -> FaultBench:
         acknowledged=last["acknowledged"],
         lost=sum(len(entry["lost"]) for entry in ledger),
         doubled=sum(len(entry["doubled"]) for entry in ledger),
+        halves=sum(len(entry.get("halves", ())) for entry in ledger),
         broken=sum(bool(entry["findings"]) for entry in ledger),
         unclear=sum(not entry["clear"] for entry in ledger),
         stuck=sum(entry["again"] != 0 for entry in ledger),

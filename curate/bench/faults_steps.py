@@ -19,6 +19,7 @@ from typing import Any
 from PIL import Image
 
 from curate.annotations import Decision, DecisionKind, IssueState
+from curate.bench.faults_import import import_arguments
 from curate.errors import ConflictError, CurateError, NotFoundError
 from curate.review import decide
 from curate.store.serialize import decision_from_dict, decision_to_dict
@@ -36,7 +37,7 @@ __all__ = [
     "told_by",
 ]
 
-STEPS = ("ingest", "review", "version", "scan", "training")
+STEPS = ("ingest", "import", "review", "version", "scan", "training")
 FAULTS = ("kill", "disk_full", "file_limit", "cut", "corrupt", "clock")
 _SECONDS = 180.0
 _FAULT_OF_OURS = 70
@@ -170,13 +171,13 @@ def spawned(arguments: Sequence[str]) -> Callable[[], int]:
 
 
 def step_command(step: str, root: Path, sources: Path, number: int) -> list[str]:
-    """The arguments of `curate` for a step; an ingest gets new pictures.
+    """The arguments of `curate` for a step; an ingest gets new pictures, an import new labels.
 
     Args:
         step: One of `STEPS`, but review.
         root: Of the project.
-        sources: Where new pictures go.
-        number: Of the round: other rounds have other pictures.
+        sources: Where new pictures and label files go.
+        number: Of the round: other rounds have other pictures and labels.
     """
     if step == "ingest":
         folder = sources / f"{number:05d}"
@@ -188,6 +189,8 @@ def step_command(step: str, root: Path, sources: Path, number: int) -> list[str]
                 image.putpixel((0, 0), (number % 256, number // 256 % 256, chance.randrange(256)))
                 image.save(folder / f"r{number:05d}_{name}.png")
         return ["ingest", str(folder), "--project", str(root)]
+    if step == "import":
+        return import_arguments(root, sources, number)
     if step == "version":
         return ["version", "create", "--note", f"round {number}", "--project", str(root)]
     if step == "training":

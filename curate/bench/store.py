@@ -8,14 +8,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.bench.store_calls import CALLS
 from curate.bench.store_fill_postgres import make_schema
-from curate.errors import DataError
+from curate.errors import ConfigError, DataError
 from curate.files import read_json, write_json
 from curate.workflows.progress import Reporter
 
@@ -24,6 +24,8 @@ __all__ = ["INTERACTIVE_SECONDS", "StoreBench", "StoreRow", "bench_store"]
 INTERACTIVE_SECONDS = 0.3
 """What a person may wait for a page or a decision, at any size."""
 _MEMORY_MB = 4096
+_NEEDED = {"fill", "ingest_rows", "import", "scan_result"}
+"""What the other calls work on."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def bench_store(
     reporter: Reporter,
     budget: float = math.inf,
     database: str | None = None,
+    skip: Set[str] = frozenset(),
 ) -> StoreBench:
     """Build a project of each size in `folder` and measure every call on it, each in a process of its own.
 
@@ -75,16 +78,27 @@ def bench_store(
         reporter: Told how far it is.
         budget: Begin nothing new after so many seconds.
         database: URL of a PostgreSQL database of a superuser, in which each size gets a schema; None: SQLite.
+        skip: Calls to leave out; those that others build on take most of the time.
 
     Raises:
+        ConfigError: There is no such call to leave out.
         DataError: A call failed.
         StoreError: The database cannot be reached.
     """
+    optional = [name for name in CALLS if name not in _NEEDED]
+    for name in sorted(skip - set(optional)):
+        raise ConfigError(
+            f"{name!r} is no call that can be left out", item="--skip", hint=", ".join(optional)
+        )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "rows.json"
     rows = [StoreRow(**row) for row in read_json(file)] if file.exists() else []
     ends = time.monotonic() + budget
-    calls = [name for name, call in CALLS.items() if database is None or not call.own_project]
+    calls = [
+        name
+        for name, call in CALLS.items()
+        if name not in skip and (database is None or not call.own_project)
+    ]
     jobs = [(size, name) for size in sorted(sizes) for name in calls if size <= CALLS[name].largest]
     for number, (size, name) in enumerate(jobs):
         if any((row.frames, row.call) == (size, name) for row in rows):

@@ -36,6 +36,9 @@ def store(
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Begin nothing new after so long; the next run goes on.")
     ] = None,
+    skip: Annotated[
+        str, typer.Option(help="Calls to leave out, with commas between, such as import_all,export.")
+    ] = "",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
     ] = None,
@@ -47,9 +50,12 @@ def store(
         numbers = [int(part) for part in sizes.split(",")]
     except ValueError as error:
         raise ConfigError(f"expected numbers with commas between, got {sizes!r}", item="--sizes") from error
+    left_out = {part.strip() for part in skip.split(",")} - {""}
     budget = float("inf") if minutes is None else minutes * 60
     with progress_bar() as reporter:
-        result = bench_store(numbers, folder, reporter=reporter, budget=budget, database=postgres)
+        result = bench_store(
+            numbers, folder, reporter=reporter, budget=budget, database=postgres, skip=left_out
+        )
     console.print(result.markdown, markup=False, soft_wrap=True)
     rows = [asdict(row) for row in result.rows]
     if json_file is not None:

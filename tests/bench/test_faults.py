@@ -3,8 +3,19 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from curate.annotations import Decision, DecisionKind
+from curate.bench.faults_import import halves_of, import_arguments, labels_of, source_of
+from curate.review import decide
+from curate.synth import SceneConfig, render_scene
+from curate.workflows.ingest import ingest
+from curate.workflows.labels import import_labels
+from curate.workflows.project import Project
+
+_ZEROS = ("lost", "doubled", "halves", "broken", "unclear", "stuck", "unnoticed")
 
 
 def _run(folder, faults, *more):
@@ -33,6 +44,25 @@ def test_nothing_is_lost_whatever_strikes(tmp_path):
     assert result["faults"] == 8
     assert result["struck"] > 0
     assert result["acknowledged"] > 0
-    assert [result[name] for name in ("lost", "doubled", "broken", "unclear", "stuck", "unnoticed")] == [
-        0
-    ] * 6
+    assert [result[name] for name in _ZEROS] == [0] * len(_ZEROS)
+
+
+def test_an_import_that_is_not_whole_is_told(tmp_path):
+    root, sources = tmp_path / "site", tmp_path / "sources"
+    root.mkdir()
+    (root / "site.yaml").write_text("classes: [person, car]\n")
+    project = Project.open(root)
+    scene = render_scene(SceneConfig(seed=3, frames=3, fps=1.0, persons=1, cars=0, standers=0))
+    ingest(project, [scene.write_video(tmp_path / "synth.avi")])
+    path = Path(import_arguments(root, sources, 7)[2])
+    wanted, name = labels_of(sources), source_of(7)
+    assert halves_of(project.store, wanted, set()) == [], "nobody was told that it is there"
+    assert halves_of(project.store, wanted, {name}) == [f"source {name}: 0 labels of {wanted[name]}"]
+    import_labels(project, path, format="coco", source=name)
+    assert wanted[name] > 0
+    assert halves_of(project.store, wanted, {name}) == []
+    label = project.store.annotations(source=name)[0]
+    decide(project.store, Decision("d1", DecisionKind.DELETE_LABEL, "ann", annotation_id=label.id))
+    assert halves_of(project.store, wanted, set()) == [
+        f"source {name}: {wanted[name] - 1} labels of {wanted[name]}"
+    ]

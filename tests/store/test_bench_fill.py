@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from curate.bench.store import bench_store
 from curate.bench.store_calls import _frame, frame_id
 from curate.bench.store_fill import fill
 from curate.bench.store_fill_postgres import fill_postgres, make_schema
-from curate.errors import StoreError
+from curate.errors import ConfigError, StoreError
 from curate.store import SourceCount, Store
+from curate.workflows.progress import Quiet
 
 
 def add(url, start, stop, ends=math.inf):
@@ -63,3 +65,10 @@ def test_what_is_no_postgresql_database_is_refused(tmp_path, monkeypatch):
         with pytest.raises(StoreError, match="expected the URL of a PostgreSQL database"):
             make()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_calls_on_which_no_other_stands_are_left_out(tmp_path):
+    for name in ("fill", "nonsense"):
+        with pytest.raises(ConfigError, match=f"'{name}' is no call that can be left out"):
+            bench_store([20], tmp_path / "bench", reporter=Quiet(), skip={name})
+    assert not (tmp_path / "bench").exists()
