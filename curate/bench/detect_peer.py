@@ -150,6 +150,11 @@ class PeerLearner:
         """The backbone, then pyramid and heads."""
         return self._groups
 
+    @property
+    def side_by_side(self) -> bool:
+        """No: BatchNorm takes its statistics over the batch."""
+        return False
+
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Torchvision's losses of a batch."""
         targets = [

@@ -47,6 +47,15 @@ class Learner(Protocol):
         """All trainable parameters, the main learning rate first."""
         ...
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether losses of two parts of a batch may be computed at the same time, in threads.
+
+        Not where something is kept between the operations of a step, such as a sampler's state, or where statistics are
+        taken over the batch.
+        """
+        ...
+
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Weighted losses of a batch, ready to be added up; `step` seeds what is random."""
         ...
@@ -114,6 +123,11 @@ class SiteLearner:
     def groups(self) -> Sequence[ParameterGroup]:
         """The COCO detector's own weights, then the new heads."""
         return self._groups
+
+    @property
+    def side_by_side(self) -> bool:
+        """Yes: what is random is drawn from the step alone, and BatchNorm is folded into the convolutions."""
+        return True
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Losses by name of a batch."""

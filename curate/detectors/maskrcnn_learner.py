@@ -67,6 +67,11 @@ class MaskRcnnLearner:
         """Backbone, proposals and heads; then the layers that know the site's classes."""
         return self._groups
 
+    @property
+    def side_by_side(self) -> bool:
+        """No: torchvision's samplers are seeded for a step and keep their state meanwhile."""
+        return False
+
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Losses by name of a batch."""
         model, precision = self._model, self._config.precision

@@ -6,16 +6,18 @@ import copy
 import math
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from curate.detectors.average import WeightAverage
 from curate.detectors.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
-from curate.detectors.compilation import Compilation
+from curate.detectors.compilation import Compilation, pays
 from curate.detectors.config import Progress, TrainConfig
 from curate.detectors.distributed import World
 from curate.detectors.frames import Batch, FrameCache
+from curate.detectors.lanes import Lanes, lanes_for
 from curate.detectors.learner import Learner
 from curate.detectors.prefetch import Prefetch
 from curate.errors import TrainingError
@@ -29,7 +31,7 @@ class Trainer:
     """Takes steps, and can be put aside and taken up again between any two of them.
 
     A batch that does not fit into memory is cut into halves, quarters and so on, whose gradients are added up: the
-    batch of the recipe stays what it is.
+    batch of the recipe stays what it is. On a processor its halves are worked on side by side, where the learner may.
 
     Args:
         learner: What is trained, on its device.
@@ -50,6 +52,9 @@ class Trainer:
         self._batches = Prefetch(frames, config.steps, self._device, (self._world.rank, self._world.size))
         self._parts = 1
         self._compilation = Compilation(learner.heavy, config, self._device)
+        alone = not learner.side_by_side or pays(config, self._device)
+        count = 1 if alone else min(lanes_for(self._device), config.batch_size)
+        self._lanes = Lanes(count) if count > 1 else None
         self._optimizer = torch.optim.AdamW(
             [{"params": list(group.parameters)} for group in learner.groups],
             lr=config.learning_rate,
@@ -148,18 +153,27 @@ class Trainer:
         return result
 
     def _accumulate(self, batch: Batch) -> dict[str, float]:
+        """Gradients and losses of a batch: side by side, or, where memory asks for parts, one after the other."""
         self._optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, float] = {}
-        for part in batch.parts(self._parts):
-            share = len(part.items) / len(batch.items)
-            losses = self._learner.losses(part, self.step)
-            total = torch.stack(list(losses.values())).sum()
-            for name, value in (losses | {"total": total}).items():
-                sums[name] = sums.get(name, 0.0) + share * value.item()
-            if not math.isfinite(sums["total"]):
-                break  # Told by name; nothing is gained by its gradient.
+        if self._lanes is not None and self._parts == 1:
+            found = self._lanes.map(partial(self._part, len(batch.items)), batch.parts(self._lanes.count))
+        else:
+            found = []
+            for part in batch.parts(self._parts):
+                found.append(self._part(len(batch.items), part))
+                if not math.isfinite(found[-1]["total"]):
+                    break
+        return {name: sum(values[name] for values in found) for name in found[0]}
+
+    def _part(self, frames: int, part: Batch) -> dict[str, float]:
+        """Add the gradients of a part of a batch of so many frames; its share of the losses, by name."""
+        share = len(part.items) / frames
+        losses = self._learner.losses(part, self.step)
+        total = torch.stack(list(losses.values())).sum()
+        values = {name: share * value.item() for name, value in (losses | {"total": total}).items()}
+        if math.isfinite(values["total"]):  # Else told by name; nothing is gained by its gradient.
             (total * share).backward()  # type: ignore[no-untyped-call]
-        return sums
+        return values
 
     def _require_finite(self, values: Mapping[str, float]) -> None:
         wrong = {name: value for name, value in values.items() if not math.isfinite(value)}
