@@ -56,8 +56,8 @@ def bench_train(
         reporter: Told how far it is.
 
     Returns:
-        "ratio_to_reference" of the site's settings (and the same with bfloat16, None where the device does not multiply
-        it), images a second of both, "frozen_parts" of the site, "by_frozen_parts" with rows of "frozen_parts",
+        "ratio_to_reference" of the site's settings (and the same in float32, None where that is what they come to),
+        images a second of both, "frozen_parts" of the site, "by_frozen_parts" with rows of "frozen_parts",
         "images_per_second", "cpu_seconds_per_image" and "ratio_to_reference", peak memory, "growth" with rows of
         "frames", "images_per_second", "seconds_to_first_step", "recipe_seconds" (what the recipe's steps take with so
         many frames) and "peak_mb", and "time_to_ap" (see there; None when left out).
@@ -81,7 +81,7 @@ def _rounds(
     data: TrainData, config: TrainConfig, steps: int, rounds: int, reporter: SubReporter
 ) -> dict[str, Any]:
     meter = StepMeter()
-    paces: dict[str, list[tuple[float, float]]] = {"reference": [], "ours": [], "other": [], "bfloat16": []}
+    paces: dict[str, list[tuple[float, float]]] = {"reference": [], "ours": [], "other": [], "float32": []}
     other = 0 if config.freeze else _FROZEN
     for turn in range(rounds):
         reporter.update(turn / rounds, f"round {turn + 1} of {rounds}: the reference loop")
@@ -97,10 +97,10 @@ def _rounds(
             paces["ours"].append(_both(_pace(data, data.samples, config, steps)))
         with meter.step("other"):
             paces["other"].append(_both(_pace(data, data.samples, replace(config, freeze=other), steps)))
-        if multiplies_bfloat16(choose_device(config.device)):
-            with meter.step("bfloat16"):
-                fast = _pace(data, data.samples, replace(config, precision="bfloat16"), steps)
-            paces["bfloat16"].append(_both(fast))
+        if config.precision != "float32" and multiplies_bfloat16(choose_device(config.device)):
+            with meter.step("float32"):
+                exact = _pace(data, data.samples, replace(config, precision="float32"), steps)
+            paces["float32"].append(_both(exact))
     best = {name: max((pace for pace, _ in values), default=None) for name, values in paces.items()}
     least = {name: min((cpu for _, cpu in values), default=None) for name, values in paces.items()}
     against = best["reference"] or 1.0
@@ -121,10 +121,10 @@ def _rounds(
         "reference_images_per_second": round(against, 2),
         "cpu_seconds_per_image": least["ours"],
         "reference_cpu_seconds_per_image": round(least["reference"] or 0.0, 4),
-        "ratio_to_reference_bfloat16": None
-        if best["bfloat16"] is None
-        else round(best["bfloat16"] / against, 3),
-        "cpu_seconds_per_image_bfloat16": least["bfloat16"],
+        "ratio_to_reference_float32": None
+        if best["float32"] is None
+        else round(best["float32"] / against, 3),
+        "cpu_seconds_per_image_float32": least["float32"],
         "precision": config.precision,
         "peak_mb": meter.steps["ours"]["peak_mb"],
         "reference_peak_mb": meter.steps["reference"]["peak_mb"],
@@ -201,10 +201,10 @@ def train_markdown(figures: dict[str, Any]) -> str:
             f"| ours{own} | {_layers(row['frozen_parts'])} | {row['images_per_second']} "
             f"| {row['cpu_seconds_per_image']} | {row['ratio_to_reference']} |"
         )
-    if figures["ratio_to_reference_bfloat16"] is not None:
+    if figures["ratio_to_reference_float32"] is not None:
         layers = _layers(figures["frozen_parts"])
-        cells = [figures["cpu_seconds_per_image_bfloat16"], figures["ratio_to_reference_bfloat16"]]
-        lines.append(f"| ours in bfloat16 | {layers} | | {cells[0]} | {cells[1]} |")
+        cells = [figures["cpu_seconds_per_image_float32"], figures["ratio_to_reference_float32"]]
+        lines.append(f"| ours in float32 | {layers} | | {cells[0]} | {cells[1]} |")
     lines += ["", f"Peak MB: {figures['peak_mb']:.0f}, of the reference {figures['reference_peak_mb']:.0f}."]
     if figures["growth"]:
         lines += [

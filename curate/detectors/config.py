@@ -64,7 +64,7 @@ class TrainConfig:
             objects were seen; only where labels have masks.
         ema: Decay of the exponential average of the weights that becomes the detector; 0 for the last weights.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
-        precision: "auto" (bfloat16 on GPUs that multiply it), "float32" or "bfloat16".
+        precision: "auto" (bfloat16 where the hardware multiplies it), "float32" or "bfloat16".
         compile: "on" or "off", or "auto": torch.compile where it pays (see `pays`).
         deterministic: Use algorithms that give the same bits twice, also on a GPU; slower there.
         patience: Validations without improvement after which the run ends; 0 for never.

@@ -61,22 +61,27 @@ class Learner(Protocol):
         ...
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+def autocast(
+    precision: str, device: torch.device, *, processors: bool = False
+) -> AbstractContextManager[object]:
     """Where bfloat16 is wanted, the context that computes in it.
 
-    "auto" means CUDA devices that multiply it in hardware (compute capability 8 and up). On processors it has to be
-    asked for: those with AVX512-BF16 or AMX take three fifths of the time of a step, others ten times as long, and
-    whether it costs accuracy there is not settled (docs/benchmarks.md).
+    "auto" means devices that multiply it in hardware: on others it takes ten times as long.
+
+    Args:
+        precision: "auto", "float32" or "bfloat16".
+        device: Where it computes.
+        processors: Whether "auto" takes processors in, too: for networks of which it was measured that they lose no
+            accuracy by it (docs/benchmarks.md).
     """
-    if precision == "float32" or (precision == "auto" and device.type != "cuda"):
-        return nullcontext()
-    if precision == "auto" and not multiplies_bfloat16(device):
+    wanted = device.type == "cuda" or processors
+    if precision == "float32" or (precision == "auto" and not (wanted and multiplies_bfloat16(device))):
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for products of bfloat16."""
+    """Whether a device has instructions for products of bfloat16 (on processors AVX512-BF16 or AMX)."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     # Torch has no public question for this; where the private ones are gone, the answer is no.
@@ -132,7 +137,7 @@ class SiteLearner:
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Losses by name of a batch."""
         images = normalise(batch.pixels(self._device))
-        with autocast(self._config.precision, self._device):
+        with autocast(self._config.precision, self._device, processors=True):
             dense = _as_float(self._model.dense(images))
         logits, boxes = self._model.class_logits(dense), self._model.boxes(dense)
         targets = [

@@ -36,6 +36,8 @@ class Blur:
         self.heavy = self.model
         self.groups = (ParameterGroup(list(self.model.parameters()), 1e-2),)
 
+    side_by_side = False
+
     def losses(self, batch, step):
         pixels = batch.pixels(torch.device("cpu")).permute(0, 3, 1, 2) / 255
         return {"loss": (self.model(pixels) - 1).square().mean()}

@@ -179,15 +179,15 @@ def test_a_run_may_start_from_an_earlier_detector(scene, weights, tmp_path):
         )
 
 
-def test_a_processor_computes_in_float32_unless_asked(monkeypatch):
+def test_a_processor_computes_in_bfloat16_where_it_multiplies_it_and_the_network_may(monkeypatch):
     cpu = torch.device("cpu")
     for able in (False, True):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda answer=able: answer, raising=False)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
         assert multiplies_bfloat16(cpu) == able
-        for precision in ("auto", "float32"):
-            with autocast(precision, cpu):
-                assert not torch.is_autocast_enabled("cpu")
+        for precision, processors in (("auto", True), ("auto", False), ("float32", True)):
+            with autocast(precision, cpu, processors=processors):
+                assert torch.is_autocast_enabled("cpu") == (able and precision == "auto" and processors)
 
 
 def test_precision_and_determinism_can_be_chosen(scene, weights, tmp_path):
