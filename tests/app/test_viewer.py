@@ -12,7 +12,7 @@ from curate.store import Role
 from curate.workflows.maps import lay_out_maps
 from curate.workflows.people import add_user
 from tests.app.app_server import opened_page
-from tests.app.test_pages_browser import add_plate, add_runs, embed, settled
+from tests.app.pages_site import add_plate, add_runs, embed, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

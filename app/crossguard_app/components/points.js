@@ -2,6 +2,7 @@
 
 import { h, icon, s } from "./dom.js";
 import { Points, packBits, scaleText, unpack } from "./points_data.js";
+import { fetchBytes } from "./points_fetch.js";
 import { Raster, lightGround } from "./points_raster.js";
 
 const instances = new WeakMap();
@@ -46,15 +47,18 @@ class PointMap {
     this.wanted = data.version;
     if (data.version === this.data?.version) this.data = data;
     if (!fresh) return;
-    if (!this.points) this.foot.textContent = `Fetching ${data.count.toLocaleString("en")} ${data.noun}s …`;
+    const what = `${data.count.toLocaleString("en")} ${data.noun}s`;
+    this.foot.ariaBusy = String(!this.points); // so that not every step of it is read out
+    const tell = (progress) => {
+      if (!this.points && this.wanted === data.version) this.foot.textContent = `Fetching ${what}: ${progress}`;
+    };
     let content;
     try {
-      const answer = await fetch(data.points);
-      if (!answer.ok) throw new Error(await answer.text());
-      content = unpack(await answer.arrayBuffer());
+      content = unpack(await fetchBytes(data.points, tell));
     } catch (error) {
       if (this.wanted !== data.version) return;
       this.wanted = null;
+      this.foot.ariaBusy = "false";
       this.foot.textContent = `The map could not be fetched (${error.message}). Reload the page to try again.`;
       return;
     }
@@ -80,6 +84,7 @@ class PointMap {
       this.sent = this.points.some ? packBits(this.points.chosen) : "";
     }
     this.foot.dataset.state = "";
+    this.foot.ariaBusy = "false";
     this.drawHead();
     this.resized();
   }
