@@ -234,6 +234,19 @@ def test_keys_can_be_changed_and_stay_changed(editor) -> None:
     editor.press("Shift+Tab", "Tab", "Tab")  # Tab goes round inside
     inside = editor.page.locator('[role="dialog"] :focus')
     assert inside.count() == 1
+    # What does not fit on the screen is reached by keys, too, and the way out stays in sight.
+    size = editor.page.viewport_size
+    editor.page.set_viewport_size({"width": 1280, "height": 500})
+    sheet = editor.page.locator(".sheet")
+    ends = "sheet => [sheet.scrollTop, sheet.scrollHeight - sheet.clientHeight - sheet.scrollTop].map(Math.round)"
+    for key, end in (("End", 1), ("Home", 0), ("PageDown", None), ("ArrowUp", None)):
+        before = sheet.evaluate(ends)
+        editor.press(key)
+        after = sheet.evaluate(ends)
+        assert after != before, key
+        assert end is None or after[end] == 0, key
+        assert editor.page.locator('[data-action="close-help"]').bounding_box()["y"] < 250
+    editor.page.set_viewport_size(size)
     editor.page.locator('[data-key="box"]').click()
     editor.press("k")
     editor.page.get_by_text("was taken from").wait_for()

@@ -18,6 +18,7 @@ const KEYBOARD = [
   ["⇧ Enter", "Click-to-mask: not this. Brush: a line to here"],
   ["Ctrl+Enter", "Finish"],
 ];
+const SCROLLS = { ArrowDown: 60, ArrowUp: -60, PageDown: 400, PageUp: -400, Home: -1e6, End: 1e6 }; // pixels
 const MODIFIERS = ["Control", "Shift", "Alt", "Meta", "AltGraph", "CapsLock"];
 
 export class Help {
@@ -27,12 +28,12 @@ export class Help {
     this.note = h("p", { class: "quiet", role: "status" });
     this.body = h("div", { class: "columns" });
     this.reset = button("Keys as they were", { kind: "tool", name: "reset-keys", onclick: () => this.restore() });
-    this.root = h("div", { class: "overlay", role: "dialog", "aria-modal": true, "aria-label": "Keys",
-      onclick: () => bench.help() },
-    h("div", { class: "sheet", onclick: (event) => event.stopPropagation() },
+    this.sheet = h("div", { class: "sheet", onclick: (event) => event.stopPropagation() },
       h("header", {}, h("h2", {}, "Keys"), this.note, this.reset,
         button("Close", { hint: "Esc", name: "close-help", onclick: () => bench.help() })),
-      this.body));
+      this.body);
+    this.root = h("div", { class: "overlay", role: "dialog", "aria-modal": true, "aria-label": "Keys",
+      onclick: () => bench.help() }, this.sheet);
     this.draw();
   }
 
@@ -93,6 +94,10 @@ export class Help {
   key(event) {
     if (event.key === "Tab" && !this.changing) return this.turn(event.shiftKey ? -1 : 1);
     if (!this.changing) {
+      if (event.key in SCROLLS) {
+        this.sheet.scrollBy({ top: SCROLLS[event.key] });
+        return true;
+      }
       if (!["escape", ...this.bench.bindings.keysOf("help")].includes(combination(event))) return false;
       this.bench.help();
       return true;
