@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import streamlit as st
 
 from crossguard_app.resources import current_project
@@ -11,7 +13,7 @@ from curate.store import Role
 from curate.workflows.profile import clean_name, reviewer_name, set_reviewer_name
 from curate.workflows.project import Project
 
-__all__ = ["ask_reviewer", "ask_sign_in", "may_change", "query", "remember", "reviewer", "seed"]
+__all__ = ["among", "ask_reviewer", "ask_sign_in", "index_of", "may_change", "query", "remember", "reviewer"]
 
 _REVIEWER = "reviewer"
 _WIDGET = "reviewer-input"
@@ -33,10 +35,20 @@ def remember(**values: str | None) -> None:
             st.query_params[name] = value
 
 
-def seed(key: str, value: object) -> None:
-    """First value of a widget with this key: what the address of the page says."""
-    if key not in st.session_state:
-        st.session_state[key] = value
+def among(name: str, options: Collection[str], otherwise: str) -> str:
+    """One value of the page's address where it is one of the options: what a widget begins with.
+
+    A widget is told it as its default (``value=``, ``index=``, ``default=``), on every run. Written into the
+    session's state instead, it reaches the browser with the first run only, and a run that follows before
+    the browser has drawn it leaves the widget at nothing.
+    """
+    value = query(name)
+    return value if value is not None and value in options else otherwise
+
+
+def index_of(options: Sequence[str], value: str | None) -> int | None:
+    """Where a value stands among the options of a select box that may be left empty; None: nowhere."""
+    return options.index(value) if value is not None and value in options else None
 
 
 def reviewer() -> str:

@@ -20,7 +20,7 @@ from crossguard_app.presenters.coverage import (
 )
 from crossguard_app.presenters.frames import frame_cards
 from crossguard_app.resources import current_project, image_url
-from crossguard_app.state import query, remember, seed
+from crossguard_app.state import among, query, remember
 from crossguard_app.views.map_parts import leave, walk
 from crossguard_app.views.next_frames import choose_next
 from crossguard_app.views.parts import empty_state, hint_panel, nothing_to_look_at
@@ -77,10 +77,9 @@ def _stamp(project: Project) -> str:
 
 
 def _source() -> str:
-    seed("coverage-of", query("of") if query("of") in _SOURCES else "working")
     of = st.segmented_control(
-        "Count", list(_SOURCES), key="coverage-of", format_func=_SOURCES.__getitem__, required=True,
-        label_visibility="collapsed",
+        "Count", list(_SOURCES), default=among("of", _SOURCES, "working"), key="coverage-of",
+        format_func=_SOURCES.__getitem__, required=True, label_visibility="collapsed",
     )  # fmt: skip
     remember(of=None if of == "working" else of)
     return str(of)
@@ -88,16 +87,17 @@ def _source() -> str:
 
 def _controls(coverage: SiteCoverage) -> tuple[str, str, dict[str, str | None], int]:
     axes = list(AXES)
-    seed("coverage-rows", query("rows") if query("rows") in axes else "place")
-    seed("coverage-columns", query("columns") if query("columns") in axes else "time")
     with st.container(horizontal=True, vertical_alignment="bottom", key="coverage-controls"):
-        rows = st.selectbox("Rows", axes, key="coverage-rows", format_func=AXES.__getitem__, width=130)
+        rows = st.selectbox(
+            "Rows", axes, axes.index(among("rows", axes, "place")), key="coverage-rows",
+            format_func=AXES.__getitem__, width=130,
+        )  # fmt: skip
         others = [axis for axis in axes if axis != rows]
-        if st.session_state["coverage-columns"] not in others:
-            st.session_state["coverage-columns"] = others[0]
+        wanted = among("columns", others, "time" if "time" in others else others[0])
         columns = st.selectbox(
-            "Columns", others, key="coverage-columns", format_func=AXES.__getitem__, width=130
-        )
+            "Columns", others, others.index(wanted), key="coverage-columns", format_func=AXES.__getitem__,
+            width=130,
+        )  # fmt: skip
         values = {
             "place": [name for name, _ in coverage.places],
             "time": list(coverage.times),
@@ -108,12 +108,13 @@ def _controls(coverage: SiteCoverage) -> tuple[str, str, dict[str, str | None], 
         for axis in axes:
             if axis in (rows, columns):
                 continue
-            seed(f"coverage-only-{axis}", query(axis) if query(axis) in values[axis] else _EVERY)
-            chosen = st.selectbox(AXES[axis], [_EVERY, *values[axis]], key=f"coverage-only-{axis}", width=150)
+            choices = [_EVERY, *values[axis]]
+            at = choices.index(among(axis, values[axis], _EVERY))
+            chosen = st.selectbox(AXES[axis], choices, at, key=f"coverage-only-{axis}", width=150)
             only[axis] = None if chosen == _EVERY else chosen
         known = query("least") or ""
-        seed("coverage-least", int(known) if known.isdigit() and 1 <= int(known) <= 1000 else 10)
-        least = st.number_input("Thin below", 1, 1000, key="coverage-least", width=120)
+        first = int(known) if known.isdecimal() and 1 <= int(known) <= 1000 else 10
+        least = st.number_input("Thin below", 1, 1000, first, key="coverage-least", width=120)
     if st.session_state.get("coverage-axes", (rows, columns)) != (rows, columns):
         remember(cell=None)  # it named a cell of the other grid
     st.session_state["coverage-axes"] = (rows, columns)

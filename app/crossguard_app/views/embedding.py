@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from crossguard_app.resources import current_project
-from crossguard_app.state import query, remember, seed
+from crossguard_app.state import among, remember
 from crossguard_app.views.map_crops import crops_part
 from crossguard_app.views.map_frames import frames_part
 from crossguard_app.views.map_parts import leave
@@ -21,11 +21,11 @@ def page() -> None:
     title, switch = st.columns([4, 1], vertical_alignment="center")
     with title:
         st.title("Embedding map", anchor=False)
-    seed("map-of", query("of") if query("of") in _PARTS else "crops")
     with switch, st.container(horizontal=True, horizontal_alignment="right"):
         of = st.segmented_control(
             "Map of",
             list(_PARTS),
+            default=among("of", _PARTS, "crops"),
             key="map-of",
             format_func=_PARTS.__getitem__,
             required=True,

@@ -9,7 +9,7 @@ import streamlit as st
 from crossguard_app.components.gallery import gallery
 from crossguard_app.presenters.frames import FrameFilter, frame_cards, frames_data, matching_frames, walk_data
 from crossguard_app.resources import current_project
-from crossguard_app.state import query, remember, reviewer, seed
+from crossguard_app.state import among, index_of, query, remember, reviewer
 from crossguard_app.views.editing import Editing
 from crossguard_app.views.next_frames import choose_next, is_choosing, reasons_to_label
 from crossguard_app.views.parts import empty_state
@@ -33,33 +33,34 @@ def _filter(project: Project) -> FrameFilter:
     clips = sorted({frame.clip for frame in project.store.frames()})
     classes = project.config.classes
     sources = _sources(project)
+    kinds = list(_KINDS)
     hidden: Literal["collapsed"] = "collapsed"
-    seed("frames-name", query("name") or "")
-    seed("frames-kind", query("show") if query("show") in _KINDS else "all")
-    seed("frames-clip", query("clip") if query("clip") in clips else None)
-    seed("frames-class", query("class") if query("class") in classes else None)
-    seed("frames-source", query("source") if query("source") in sources else sources[0])
     columns = st.columns([2, 1.3, 1.3, 1.3, 1.3], vertical_alignment="bottom")
     with columns[0]:
         text = st.text_input(
-            "Name", key="frames-name", placeholder="Part of a file name", label_visibility=hidden
-        )
+            "Name", query("name") or "", key="frames-name", placeholder="Part of a file name",
+            label_visibility=hidden,
+        )  # fmt: skip
     with columns[1]:
         kind = st.selectbox(
-            "Kind", list(_KINDS), key="frames-kind", format_func=_KINDS.__getitem__, label_visibility=hidden
-        )
+            "Kind", kinds, kinds.index(among("show", kinds, "all")), key="frames-kind",
+            format_func=_KINDS.__getitem__, label_visibility=hidden,
+        )  # fmt: skip
     with columns[2]:
         clip = st.selectbox(
-            "Recording", clips, key="frames-clip", placeholder="All recordings", label_visibility=hidden
-        )
+            "Recording", clips, index_of(clips, query("clip")), key="frames-clip",
+            placeholder="All recordings", label_visibility=hidden,
+        )  # fmt: skip
     with columns[3]:
         label = st.selectbox(
-            "Class", classes, key="frames-class", placeholder="All classes", label_visibility=hidden
-        )
+            "Class", classes, index_of(classes, query("class")), key="frames-class",
+            placeholder="All classes", label_visibility=hidden,
+        )  # fmt: skip
     with columns[4]:
         source = st.selectbox(
             "Labels of",
             sources,
+            sources.index(among("source", sources, sources[0])),
             key="frames-source",
             format_func=lambda s: f"Labels: {s}",
             label_visibility=hidden,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import streamlit as st
 
 from crossguard_app.presenters.queue_filter import QueueFilter, author_names, slice_names
 from crossguard_app.presenters.wording import TITLES
-from crossguard_app.state import query, remember, seed
+from crossguard_app.state import among, index_of, query, remember
 from curate.annotations import IssueState, IssueType
 from curate.workflows.project import Project
 
@@ -16,17 +17,19 @@ __all__ = ["queue_filter"]
 
 _STATES = {"open": IssueState.OPEN, "skipped": IssueState.SKIPPED, "decided": IssueState.DECIDED}
 _HIDDEN: Literal["collapsed"] = "collapsed"
-_KEYS = ("queue-clip", "queue-slice", "queue-author", "queue-probability")
+_CLEARED = "queue-filters-cleared"
 
 
 def queue_filter(project: Project) -> QueueFilter:
     """Draw the filters; what is chosen."""
-    _seed(project)
+    kinds = [kind.value for kind in IssueType]
+    classes = project.config.classes
     columns = st.columns([1.6, 1.7, 1.4, 0.95], vertical_alignment="bottom")
     with columns[0]:
         state = st.segmented_control(
             "State",
             list(_STATES),
+            default=among("state", _STATES, "open"),
             key="queue-state",
             format_func=str.capitalize,
             required=True,
@@ -35,7 +38,8 @@ def queue_filter(project: Project) -> QueueFilter:
     with columns[1]:
         types = st.multiselect(
             "Types",
-            [kind.value for kind in IssueType],
+            kinds,
+            _several("type", kinds),
             key="queue-types",
             format_func=lambda name: TITLES[IssueType(name)],
             placeholder="All types of issues",
@@ -44,7 +48,8 @@ def queue_filter(project: Project) -> QueueFilter:
     with columns[2]:
         labels = st.multiselect(
             "Classes",
-            project.config.classes,
+            classes,
+            _several("class", classes),
             key="queue-classes",
             placeholder="All classes",
             label_visibility=_HIDDEN,
@@ -65,16 +70,8 @@ def queue_filter(project: Project) -> QueueFilter:
     )
 
 
-def _seed(project: Project) -> None:
-    known = [kind.value for kind in IssueType]
-    seed("queue-state", query("state") if query("state") in _STATES else "open")
-    seed("queue-types", [name for name in (query("type") or "").split(",") if name in known])
-    classes = project.config.classes
-    seed("queue-classes", [name for name in (query("class") or "").split(",") if name in classes])
-    seed("queue-clip", query("clip"))
-    seed("queue-slice", query("slice") if query("slice") in slice_names(project) else None)
-    seed("queue-author", query("by") if query("by") in author_names(project) else None)
-    seed("queue-probability", _percents(query("p")))
+def _several(name: str, options: Sequence[str]) -> list[str]:
+    return [value for value in (query(name) or "").split(",") if value in options]
 
 
 def _percents(text: str | None) -> tuple[int, int]:
@@ -86,42 +83,45 @@ def _percents(text: str | None) -> tuple[int, int]:
 
 def _more(project: Project) -> tuple[str | None, str | None, str | None, int, int]:
     """Recording, slice, author and probability, behind one button that says how many of them are set."""
+    clips, names, authors = project.store.clips(), slice_names(project), author_names(project)
+    lists = {"clip": clips, "slice": names, "author": authors}
+    addresses = {"clip": "clip", "slice": "slice", "author": "by"}
+    turn = st.session_state.get(_CLEARED, 0)  # cleared filters are other widgets: the browser cannot hold on
+    keys = {name: f"queue-{name}-{turn}" for name in (*lists, "probability")}
+    first = {name: index_of(lists[name], query(addresses[name])) for name in lists}
     state = st.session_state
-    number = sum(state[key] is not None for key in ("queue-clip", "queue-slice", "queue-author"))
-    number += tuple(state["queue-probability"]) != (0, 100)
+    chosen = [state.get(keys[name], first[name]) for name in lists]
+    number = sum(value is not None for value in chosen)
+    number += tuple(state.get(keys["probability"], _percents(query("p")))) != (0, 100)
     with st.popover(f"More filters ({number})" if number else "More filters", width="stretch"):
-        clips = project.store.clips()
-        if state["queue-clip"] not in clips:
-            state["queue-clip"] = None
-        clip = st.selectbox("Recording", clips, key="queue-clip", placeholder="All recordings")
-        names = slice_names(project)
+        clip = st.selectbox("Recording", clips, first["clip"], key=keys["clip"], placeholder="All recordings")
         part = None
         if names:
             part = st.selectbox(
                 "Slice",
                 names,
-                key="queue-slice",
+                first["slice"],
+                key=keys["slice"],
                 placeholder="Everywhere",
                 help="Slices of site.yaml.",
             )
         else:
             st.caption("`slices` of site.yaml would stand here: parts of the place, small or hidden objects.")
-        authors = author_names(project)
-        if state["queue-author"] not in authors:
-            state["queue-author"] = None
         author = st.selectbox(
             "Label as written by",
             authors,
-            key="queue-author",
+            first["author"],
+            key=keys["author"],
             placeholder="Anybody",
             help="The label source, or the person who changed it last.",
         )
-        st.slider("Probability of an error, %", 0, 100, key="queue-probability")
+        low, high = st.slider(
+            "Probability of an error, %", 0, 100, _percents(query("p")), key=keys["probability"]
+        )
         st.button("Clear", on_click=_clear, disabled=not number)
-    low, high = state["queue-probability"]
     return clip, part, author, int(low), int(high)
 
 
 def _clear() -> None:
-    for key in _KEYS:
-        st.session_state[key] = (0, 100) if key == "queue-probability" else None
+    st.session_state[_CLEARED] = st.session_state.get(_CLEARED, 0) + 1
+    remember(clip=None, slice=None, by=None, p=None)

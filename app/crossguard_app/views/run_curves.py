@@ -9,7 +9,7 @@ import altair as alt
 import streamlit as st
 
 from crossguard_app.presenters.curves import AXES, CurveOptions, curve_scale, curve_table, matching_metrics
-from crossguard_app.state import query, remember, seed
+from crossguard_app.state import among, query, remember
 from crossguard_app.views.charts import run_color, show, tooltip
 from crossguard_app.views.parts import hint_panel
 from curate.store import RunRecord
@@ -29,26 +29,23 @@ def _number(text: str | None, otherwise: float) -> float:
 
 
 def _options() -> tuple[CurveOptions, str]:
-    seed("curves-axis", query("axis") if query("axis") in AXES else "step")
-    seed("curves-smooth", _number(query("smooth"), 0.6))
-    seed("curves-log", query("log") == "1")
-    seed("curves-outliers", query("outliers") != "shown")
-    seed("curves-filter", query("filter") or "")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pattern = st.text_input(
-            "Filter", key="curves-filter", placeholder="loss|validation", width=180,
+            "Filter", query("filter") or "", key="curves-filter", placeholder="loss|validation", width=180,
             help="A regular expression; metrics in whose name it is found are shown.",
         )  # fmt: skip
         axis = st.segmented_control(
-            "Axis", list(AXES), key="curves-axis", format_func=AXES.__getitem__, required=True
-        )
+            "Axis", list(AXES), default=among("axis", AXES, "step"), key="curves-axis",
+            format_func=AXES.__getitem__, required=True,
+        )  # fmt: skip
         smoothing = st.slider(
-            "Smoothing", 0.0, 0.99, key="curves-smooth", step=0.01, width=160,
+            "Smoothing", 0.0, 0.99, _number(query("smooth"), 0.6), key="curves-smooth", step=0.01, width=160,
             help="Weight of the past in the running mean; the pale line is what was written.",
         )  # fmt: skip
-        log = st.toggle("Log scale", key="curves-log")
+        log = st.toggle("Log scale", query("log") == "1", key="curves-log")
         outliers = st.toggle(
             "Leave outliers out",
+            query("outliers") != "shown",
             key="curves-outliers",
             help="The scale goes by 98 % of the values; nothing is dropped.",
         )

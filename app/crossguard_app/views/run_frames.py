@@ -8,7 +8,7 @@ import streamlit as st
 
 from crossguard_app.components.gallery import gallery
 from crossguard_app.presenters.runs import frame_errors, run_cards
-from crossguard_app.state import query, remember, seed
+from crossguard_app.state import among, remember
 from crossguard_app.views.parts import empty_state
 from crossguard_app.views.run_jobs import judge_again
 from curate.store import RunRecord
@@ -33,13 +33,15 @@ def frames_part(project: Project, runs: Sequence[RunRecord]) -> None:
     if not judged or gold is None:
         empty_state("None of these runs was judged on the gold set", "Judge them first:", "curate evaluate")
         return
-    seed("frames-order", query("order") if query("order") in _ORDERS else "wins")
-    seed("frames-score", project.config.evaluation.score)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order = st.segmented_control(
-            "Order", list(_ORDERS), key="frames-order", format_func=_ORDERS.__getitem__, required=True
-        )
-        score = st.slider("Detections from score", 0.05, 0.95, key="frames-score", step=0.05, width=220)
+            "Order", list(_ORDERS), default=among("order", _ORDERS, "wins"), key="frames-order",
+            format_func=_ORDERS.__getitem__, required=True,
+        )  # fmt: skip
+        score = st.slider(
+            "Detections from score", 0.05, 0.95, project.config.evaluation.score, key="frames-score",
+            step=0.05, width=220,
+        )  # fmt: skip
     remember(order=None if order == "wins" else order)
     errors = frame_errors(judged, str(order))
     better = sum(entry.change < 0 for entry in errors)

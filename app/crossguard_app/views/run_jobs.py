@@ -63,7 +63,6 @@ def judge_again(project: Project, judged: Sequence[JudgedRun], runs: Sequence[Ru
         and jobs[0].state is JobState.DONE
         and st.session_state.pop("await-comparison", None)
     ):
-        st.session_state.pop("comparison", None)
         remember(comparison=str((jobs[0].result or {}).get("comparison", "")))
         st.switch_page(
             st.session_state["pages"]["train"],

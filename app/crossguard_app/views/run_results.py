@@ -15,7 +15,7 @@ from crossguard_app.presenters.runs import (
     figure_rows,
     subset_rows,
 )
-from crossguard_app.state import query, remember, seed
+from crossguard_app.state import among, remember
 from crossguard_app.views.charts import run_color, show, tooltip
 from crossguard_app.views.parts import empty_state
 from crossguard_app.views.run_jobs import judge_again
@@ -47,7 +47,6 @@ def results_part(project: Project, runs: Sequence[RunRecord]) -> None:
     st.dataframe(figure_rows(judged), hide_index=True, width="stretch")
     names = [run.id for run in runs]
     classes = list(project.config.classes)
-    seed("results-class", query("class") if query("class") in classes else classes[0])
     left, right = st.columns(2, gap="large")
     with left:
         _precision_recall(judged, names, classes)
@@ -63,7 +62,10 @@ def results_part(project: Project, runs: Sequence[RunRecord]) -> None:
 def _precision_recall(judged: Sequence[JudgedRun], names: Sequence[str], classes: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Precision and recall", anchor=False)
-        label = st.selectbox("Class", classes, key="results-class", label_visibility="collapsed", width=150)
+        label = st.selectbox(
+            "Class", classes, classes.index(among("class", classes, classes[0])), key="results-class",
+            label_visibility="collapsed", width=150,
+        )  # fmt: skip
     remember(**{"class": None if label == classes[0] else label})
     table = curve_rows(judged, str(label))
     if table.empty:
@@ -112,9 +114,9 @@ def _confusion(judged: Sequence[JudgedRun]) -> None:
     ids = [entry.run.id for entry in judged]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Confusion", anchor=False)
-        if st.session_state.get("results-confusion") not in ids:
-            st.session_state["results-confusion"] = ids[-1]
-        chosen = st.selectbox("Run", ids, key="results-confusion", label_visibility="collapsed", width=240)
+        chosen = st.selectbox(
+            "Run", ids, len(ids) - 1, key="results-confusion", label_visibility="collapsed", width=240
+        )
     result = next(entry.result for entry in judged if entry.run.id == chosen)
     if result is None:
         return
@@ -148,14 +150,11 @@ def _subsets(project: Project, judged: Sequence[JudgedRun], names: Sequence[str]
     kinds = ["Places", "Moving and parked", *(["Slices"] if project.config.slices else [])]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Where it fails", anchor=False)
-        seed("results-by", kinds[0])
-        if st.session_state["results-by"] not in kinds:
-            st.session_state["results-by"] = kinds[0]
         by = st.selectbox("By", kinds, key="results-by", label_visibility="collapsed", width=190)
-        seed("results-figure", "recall")
+        ways = list(_WAYS)
         figure = st.selectbox(
-            "Figure", list(_WAYS), key="results-figure", format_func=_WAYS.__getitem__, label_visibility="collapsed",
-            width=120,
+            "Figure", ways, ways.index("recall"), key="results-figure", format_func=_WAYS.__getitem__,
+            label_visibility="collapsed", width=120,
         )  # fmt: skip
     named = _named(project, judged, str(by))
     table = subset_rows(named)

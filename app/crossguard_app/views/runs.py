@@ -6,7 +6,7 @@ import streamlit as st
 
 from crossguard_app.presenters.runs import run_title
 from crossguard_app.resources import current_project
-from crossguard_app.state import query, remember, seed
+from crossguard_app.state import among, query, remember
 from crossguard_app.views.charts import run_legend
 from crossguard_app.views.map_parts import leave
 from crossguard_app.views.parts import empty_state, nothing_to_look_at
@@ -39,11 +39,10 @@ def page() -> None:
             way=("Train a first detector", "train"),
         )
         return
-    seed("runs-view", query("view") if query("view") in _VIEWS else "curves")
     with switch, st.container(horizontal=True, horizontal_alignment="right"):
         view = st.segmented_control(
-            "View", list(_VIEWS), key="runs-view", format_func=_VIEWS.__getitem__, required=True,
-            label_visibility="collapsed",
+            "View", list(_VIEWS), default=among("view", _VIEWS, "curves"), key="runs-view",
+            format_func=_VIEWS.__getitem__, required=True, label_visibility="collapsed",
         )  # fmt: skip
     remember(view=None if view == "curves" else view)
     chosen = _choose(project, runs)
@@ -60,13 +59,10 @@ def _choose(project: Project, runs: list[RunRecord]) -> list[RunRecord]:
     versions = {record.id: record for record in project.store.versions()}
     asked = [run_id for run_id in (query("runs") or "").split(",") if run_id in by_id]
     trained = [run.id for run in runs if run.kind == "train"] or list(by_id)
-    seed("runs-chosen", (asked or trained[-3:])[:_MOST])
-    kept = [run_id for run_id in st.session_state["runs-chosen"] if run_id in by_id]
-    if kept != st.session_state["runs-chosen"]:
-        st.session_state["runs-chosen"] = kept
     ids = st.multiselect(
         "Runs",
         list(by_id),
+        (asked or trained[-3:])[:_MOST],
         key="runs-chosen",
         format_func=lambda run_id: run_title(by_id[run_id], versions),
         max_selections=_MOST,

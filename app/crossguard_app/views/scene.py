@@ -29,7 +29,7 @@ from crossguard_app.presenters.scene import (
 )
 from crossguard_app.presenters.shapes import class_colors
 from crossguard_app.resources import current_project
-from crossguard_app.state import may_change, query, remember, reviewer, seed
+from crossguard_app.state import among, may_change, query, remember, reviewer
 from crossguard_app.views.charts import show, tooltip
 from crossguard_app.views.map_parts import leave, walk
 from crossguard_app.views.parts import empty_state, hint_panel, nothing_to_look_at
@@ -128,13 +128,13 @@ def _places(project: Project, bar: Reporter) -> _Places:
 
 def _choose(plates: list[Plate]) -> Plate:
     numbers = [str(number) for number in range(len(plates))]
-    seed("scene-light", query("light") if query("light") in numbers else "0")
     if len(plates) == 1:
         st.caption(plate_title(plates[0], 0).partition(": ")[2].capitalize(), width="content")
         return plates[0]
     number = st.selectbox(
         "Light",
         numbers,
+        numbers.index(among("light", numbers, "0")),
         key="scene-light",
         format_func=lambda n: plate_title(plates[int(n)], int(n)),
         label_visibility="collapsed",

@@ -12,7 +12,7 @@ import streamlit as st
 from crossguard_app.components.gallery import gallery
 from crossguard_app.presenters.comparison import change_cards, headline, main_figures, metric_rows
 from crossguard_app.resources import current_project
-from crossguard_app.state import may_change, query, remember, seed
+from crossguard_app.state import among, may_change, remember
 from crossguard_app.views.parts import ago, empty_state, job_line
 from curate.store import GoldState, Job, JobState
 from curate.workflows.jobs import cancel_job, refresh_jobs, start_job
@@ -161,7 +161,6 @@ def _jobs() -> None:
     st.session_state["jobs-active"] = sorted(job.id for job in active)
     if before and set(before) - set(st.session_state["jobs-active"]):
         remember(comparison=None)
-        st.session_state.pop("comparison", None)
         st.rerun()
 
 
@@ -177,18 +176,15 @@ def _last(job: Job) -> None:
 
 def _choose(records: list[ComparisonRecord]) -> ComparisonRecord:
     by_id = {record.id: record for record in records}
-    wanted = query("comparison")
     # The newest one against the version before tells most; against the generic detector when it is the first.
     newest = next((r for r in records if r.title.startswith("version")), records[0])
     if newest.created_at < records[0].created_at - 3600:
         newest = records[0]
-    seed("comparison", wanted if wanted in by_id else newest.id)
-    if st.session_state["comparison"] not in by_id:
-        st.session_state["comparison"] = newest.id
     chosen = st.selectbox(
         "Comparison",
         list(by_id),
-        key="comparison",
+        list(by_id).index(among("comparison", by_id, newest.id)),
+        key=f"comparison-{records[0].id}",  # once there is another one, the choice begins anew
         format_func=lambda key: f"{by_id[key].title}  ({ago(by_id[key].created_at, time.time())})",
     )
     remember(comparison=chosen)

@@ -9,7 +9,7 @@ import streamlit as st
 from crossguard_app.presenters.quality import FIGURES, quality_rows, version_steps
 from crossguard_app.presenters.versions import change_rows, class_rows, version_rows, version_title
 from crossguard_app.resources import current_project
-from crossguard_app.state import may_change, query, remember, reviewer, seed
+from crossguard_app.state import among, may_change, remember, reviewer
 from crossguard_app.views.charts import SERIES, show, tooltip
 from crossguard_app.views.parts import empty_state
 from crossguard_app.views.working import computed
@@ -53,17 +53,17 @@ def _diff(project: Project, records: list[VersionRecord]) -> None:
     st.subheader("What changed", anchor=False)
     by_id = {record.id: record for record in records}
     ids = list(by_id)
-    seed("version-before", query("before") if query("before") in by_id else ids[-2])
-    seed("version-after", query("after") if query("after") in by_id else ids[-1])
     left, right = st.columns(2)
     with left:
         before = st.selectbox(
-            "From", ids, key="version-before", format_func=lambda key: version_title(by_id[key])
-        )
+            "From", ids, ids.index(among("before", ids, ids[-2])), key="version-before",
+            format_func=lambda key: version_title(by_id[key]),
+        )  # fmt: skip
     with right:
         after = st.selectbox(
-            "To", ids, key="version-after", format_func=lambda key: version_title(by_id[key])
-        )
+            "To", ids, ids.index(among("after", ids, ids[-1])), key="version-after",
+            format_func=lambda key: version_title(by_id[key]),
+        )  # fmt: skip
     remember(before=before, after=after)
     diff = diff_versions(project.store, get_version(project.store, before), get_version(project.store, after))
     if diff.is_empty:
@@ -106,10 +106,10 @@ def _quality(project: Project) -> None:
     if not versions:
         st.caption("After a training, every version stands here with the figures of its detector on gold.")
         return
-    seed("quality-figure", query("figure") if query("figure") in FIGURES else "box_ap50")
+    figures = list(FIGURES)
     figure = st.selectbox(
-        "Figure", list(FIGURES), key="quality-figure", format_func=FIGURES.__getitem__, width=330,
-        label_visibility="collapsed",
+        "Figure", figures, figures.index(among("figure", figures, "box_ap50")), key="quality-figure",
+        format_func=FIGURES.__getitem__, width=330, label_visibility="collapsed",
     )  # fmt: skip
     remember(figure=None if figure == "box_ap50" else figure)
     steps = version_steps(versions, str(figure))
