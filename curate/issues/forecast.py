@@ -11,9 +11,9 @@ from curate.types import FloatArray, IntArray
 __all__ = ["Forecast", "Reliability", "expected_errors", "reliability"]
 
 _Z90 = 1.645
-# Probabilities of one queue err together (same camera, same calibration): a common error of 0.1 in log-odds
-# is added to the binomial spread.
-_COMMON = 0.1
+# Probabilities of one queue err together (same camera, same calibration): a common error of 0.8 in log-odds is added
+# to the binomial spread, as far as promises were off on the data that finders are tuned on (docs/finders.md).
+_COMMON = 0.8
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def expected_errors(probabilities: FloatArray, n: int | None = None) -> Forecast
     """Expected number of errors among the first n items of the queue, with a 90 % interval.
 
     The number of errors is Poisson-binomial (mean: sum of p, variance: sum of p (1 - p)); to that comes an
-    error of the calibration that all items share, taken as 0.1 in log-odds.
+    error of the calibration that all items share, taken as 0.8 in log-odds.
 
     Args:
         probabilities: (N,) P(error) in queue order; items of one look counted once (`review_gain`).

@@ -23,6 +23,9 @@ __all__ = ["TrainingRows", "decision_rows", "injected_rows", "verdict"]
 # What already looks like an error before anything was injected is probably one, and must not be taught as
 # innocent.
 _TAINTED = 0.5
+# Masks are the exception: whoever stands behind something has a mask that looks wrong and is right. Of the sample's
+# masks that look so about four in ten are right. Left out altogether, their likes are promised as errors.
+_RIGHT_AFTER_ALL = {IssueType.INACCURATE_MASK: 0.3}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def injected_rows(
     Returns:
         Rows per type. Labels with an injected error of another type are innocent of this one, unless that error makes
         them wrong in this way too (`InjectedError.also`): such rows are left out. Labels
-        without any that the prior already holds to be wrong are left out: real labels have real errors.
+        without any that the prior already holds to be wrong are left out, too (masks: weigh less): real labels have
+        real errors.
     """
     context = build_context(inputs, classes, settings or FinderSettings())
     features, candidates = build_features(inputs, context)
@@ -98,14 +102,15 @@ def injected_rows(
         at = candidates.frames if kind is IssueType.MISSING else np.asarray(inputs.labels.frames)
         prior = sigmoid(_prior_logits(kind, table.values))
         innocent = np.ones(len(hit), bool) if kind is IssueType.MISSING else clean
-        keep = table.applies & (hit | ~innocent | (prior < _TAINTED))
+        weight = np.where(hit | ~innocent | (prior < _TAINTED), 1.0, _RIGHT_AFTER_ALL.get(kind, 0.0))
+        keep = table.applies & (weight > 0)
         if kind is not IssueType.MISSING:
             keep &= ~also[kind]
         if frames is not None:
             keep &= np.asarray(frames, bool)[at]
         result[kind] = TrainingRows(
             table.values[keep], hit[keep].astype(np.int64), blocks[at[keep]],
-            np.full(int(keep.sum()), -1, np.int64), np.ones(int(keep.sum())),
+            np.full(int(keep.sum()), -1, np.int64), weight[keep],
         )  # fmt: skip
         if kind is IssueType.SPURIOUS:
             how = {error.annotation_id: error.kind for error in truth}

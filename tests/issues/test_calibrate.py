@@ -28,6 +28,7 @@ from curate.issues import (
     score_evidence,
     verdict,
 )
+from curate.issues.inject import InjectedError
 from curate.issues.scoring import gather
 
 KIND = IssueType.SPURIOUS
@@ -220,6 +221,12 @@ def test_forecast():
         inside += forecast.low <= (rng.random(50) < chances[:50]).sum() <= forecast.high
     assert inside > 170
     assert expected_errors(np.array([0.5]), 50).items == 1
+    # Promises of one camera err together: by half a unit of log-odds up or down the interval still holds.
+    logits = np.log(chances[:50] / (1 - chances[:50]))
+    for shift in (-0.5, 0.5):
+        off = 1 / (1 + np.exp(-logits - shift))
+        held = [(rng.random(50) < off).sum() for _ in range(200)]
+        assert np.mean([forecast.low <= number <= forecast.high for number in held]) > 0.9
     assert expected_errors(np.zeros(0)).errors == 0
     assert str(expected_errors(np.full(50, 0.62))).startswith("the next 50 hold about 31 errors")
 
@@ -333,3 +340,34 @@ def test_lessons_do_not_teach_trust_in_a_detector_that_confirms_fixtures(kit):
     issues = find_issues(kit.build(world, seen), kit.classes, calibrators=learned)
     assert issues[0].type is KIND
     assert issues[0].group_id is not None
+
+
+def test_masks_that_looked_wrong_before_anything_was_injected_weigh_less_and_are_not_left_out(kit):
+    """Boxes that looked wrong are left out: most of them are. Of such masks many are right, behind something."""
+    rows, seen = kit.world()
+    rows, seen = rows[:100], [item for item in seen if item.frame < 20]
+    true = [kit.ellipse(row.box) for row in rows]
+    drawn = list(true)
+    wrong = np.isin(np.arange(len(rows)), (10, 30, 50))
+    for at in np.flatnonzero(wrong):
+        x1, y1, x2, y2 = rows[at].box
+        drawn[at] = kit.ellipse((x1, y1, x1 + (x2 - x1) / 2, y1 + (y2 - y1) / 2))
+    inputs = kit.build(rows, seen, 20)
+    inputs = replace(
+        inputs,
+        labels=replace(inputs.labels, masks=tuple(drawn)),
+        label_evidence=replace(
+            inputs.label_evidence,
+            predicted_masks=tuple(true),
+            redrawn_masks=tuple(true),
+            edge_gain=np.where(wrong, -0.3, 0.1),
+            mask_left=np.where(wrong, 0.6, 0.0),
+        ),
+    )
+    name, frame = inputs.labels.ids[10], inputs.frames.ids[rows[10].frame]
+    one = InjectedError(IssueType.INACCURATE_MASK, "mask_clip", name, frame, rows[10].box, 0, true[10], 10)
+    found = injected_rows(inputs, [one], kit.classes)[IssueType.INACCURATE_MASK]
+    assert len(found) == len(rows)
+    assert found.truth.sum() == 1
+    assert found.weight[found.truth == 1].tolist() == [1]
+    assert sorted(found.weight[found.weight < 1].tolist()) == [0.3, 0.3]
