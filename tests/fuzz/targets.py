@@ -233,7 +233,9 @@ def _operations(data: bytes) -> CurateError | None:
         result = take_in(project, "ann", outbox)
         assert len(result.client) <= 64
         if result.trouble or result.refused:
-            raise CurateError(result.trouble or result.refused[0].message or result.refused[-1].message)
+            # What falls with its batch has no words of its own: one of the batch has them.
+            words = [entry.message for entry in result.refused if entry.message]
+            raise CurateError(result.trouble or "; ".join(words))
 
     return _caught(lambda: _rolled_back(work))
 

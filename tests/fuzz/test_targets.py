@@ -5,6 +5,7 @@ Each ends in a result or in one clear error (see targets.py). The long runs are 
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -51,3 +52,16 @@ def test_a_damaged_file_is_read_or_refused(name, data):
     for _ in range(data.draw(st.integers(0, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     TARGETS[name](bytes(content[: data.draw(st.integers(0, len(content)))]))
+
+
+def test_an_operation_that_falls_with_its_batch_needs_no_words_of_its_own():
+    """What a fuzzer found: the first and the last of all that is refused fell with the batches of others."""
+    names = [("kept", "1"), ("odd", "1"), ("odd", "2"), ("kept", "2")]
+    sent = [
+        {"n": 1, "id": f"{kind}{batch}", "kind": "seen" if kind == "kept" else "no such kind", "batch": batch}
+        for kind, batch in names
+    ]
+    data = json.dumps({"client": "browser", "operations": sent}).encode()
+    error = TARGETS["operations"](data)
+    assert error is not None
+    assert "no such kind" in error.message
