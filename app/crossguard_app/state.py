@@ -13,7 +13,18 @@ from curate.store import Role
 from curate.workflows.profile import clean_name, reviewer_name, set_reviewer_name
 from curate.workflows.project import Project
 
-__all__ = ["among", "ask_reviewer", "ask_sign_in", "index_of", "may_change", "query", "remember", "reviewer"]
+__all__ = [
+    "among",
+    "ask_reviewer",
+    "ask_sign_in",
+    "index_of",
+    "may_change",
+    "query",
+    "remember",
+    "reviewer",
+    "several",
+    "whole",
+]
 
 _REVIEWER = "reviewer"
 _WIDGET = "reviewer-input"
@@ -44,6 +55,18 @@ def among(name: str, options: Collection[str], otherwise: str) -> str:
     """
     value = query(name)
     return value if value is not None and value in options else otherwise
+
+
+def several(name: str, options: Collection[str]) -> list[str]:
+    """Values of the page's address, with commas between them, that are among the options; each once."""
+    return [value for value in dict.fromkeys((query(name) or "").split(",")) if value in options]
+
+
+def whole(text: str | None, least: int, most: int) -> int | None:
+    """A whole number from a page's address, least <= number <= most; None for anything else that stands there."""
+    if not text or not text.isascii() or not text.isdecimal() or len(text) > len(str(most)):
+        return None
+    return int(text) if least <= int(text) <= most else None
 
 
 def index_of(options: Sequence[str], value: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""What to expect of the queue: "the next 50 hold about 31 errors, between 25 and 37"; and whether that holds."""
+"""What to expect of the queue: "the next 50 hold about 31 errors, between 15 and 47"; and whether that holds."""
 
 from __future__ import annotations
 

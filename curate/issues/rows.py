@@ -24,7 +24,8 @@ __all__ = ["TrainingRows", "decision_rows", "injected_rows", "verdict"]
 # innocent.
 _TAINTED = 0.5
 # Masks are the exception: whoever stands behind something has a mask that looks wrong and is right. Of the sample's
-# masks that look so about four in ten are right. Left out altogether, their likes are promised as errors.
+# masks that look so about four in ten are right. Left out altogether, their likes are promised as errors; .3 was
+# chosen among 0, .1, .3 and 1 (docs/finders.md, "What was tuned on what").
 _RIGHT_AFTER_ALL = {IssueType.INACCURATE_MASK: 0.3}
 
 

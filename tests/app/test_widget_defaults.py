@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from streamlit.testing.v1 import AppTest
 
 
@@ -31,3 +34,30 @@ def test_what_was_changed_stays_and_the_default_follows() -> None:
     assert (page.slider[0].value, page.toggle[1].value) == (0.3, False)
     assert page.query_params["smooth"] == "0.3"
     assert page.query_params["outliers"] == "shown"
+
+
+def _read() -> None:
+    import streamlit as st
+
+    from crossguard_app.state import among, several, whole
+
+    st.json([among("a", ("x", "y"), "y"), several("b", ("x", "y")), whole(st.query_params.get("c"), 1, 1000)])
+
+
+@pytest.mark.parametrize(
+    ("address", "means"),
+    [
+        ({}, ["y", [], None]),
+        ({"a": "x", "b": "x,y", "c": "7"}, ["x", ["x", "y"], 7]),
+        ({"a": "<b>", "b": "y,y,nothing,", "c": "1001"}, ["y", ["y"], None]),
+        ({"c": "²"}, ["y", [], None]),
+        ({"c": "9" * 5000}, ["y", [], None]),
+        ({"c": "-1"}, ["y", [], None]),
+    ],
+)
+def test_an_address_that_nobody_here_wrote_means_what_it_can_and_nothing_else(address, means) -> None:
+    page = AppTest.from_function(_read)
+    page.query_params.update(address)
+    page.run()
+    assert not page.exception
+    assert json.loads(page.json[0].value) == means

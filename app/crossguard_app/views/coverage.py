@@ -20,7 +20,7 @@ from crossguard_app.presenters.coverage import (
 )
 from crossguard_app.presenters.frames import frame_cards
 from crossguard_app.resources import current_project, image_url
-from crossguard_app.state import among, query, remember
+from crossguard_app.state import among, query, remember, whole
 from crossguard_app.views.map_parts import leave, walk
 from crossguard_app.views.next_frames import choose_next
 from crossguard_app.views.parts import empty_state, hint_panel, nothing_to_look_at
@@ -112,8 +112,7 @@ def _controls(coverage: SiteCoverage) -> tuple[str, str, dict[str, str | None], 
             at = choices.index(among(axis, values[axis], _EVERY))
             chosen = st.selectbox(AXES[axis], choices, at, key=f"coverage-only-{axis}", width=150)
             only[axis] = None if chosen == _EVERY else chosen
-        known = query("least") or ""
-        first = int(known) if known.isdecimal() and 1 <= int(known) <= 1000 else 10
+        first = whole(query("least"), 1, 1000) or 10
         least = st.number_input("Thin below", 1, 1000, first, key="coverage-least", width=120)
     if st.session_state.get("coverage-axes", (rows, columns)) != (rows, columns):
         remember(cell=None)  # it named a cell of the other grid
@@ -158,10 +157,12 @@ def _chosen(coverage: SiteCoverage, rows: str, columns: str) -> dict[str, str | 
         "light": list(coverage.lights),
         "label": list(coverage.classes),
     }
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+    if len(parts) != 2:
         return None
-    row, column = int(parts[0]), int(parts[1])
-    if row >= len(values[rows]) or column >= len(values[columns]):
+    row, column = (
+        whole(part, 0, len(values[axis]) - 1) for part, axis in zip(parts, (rows, columns), strict=True)
+    )
+    if row is None or column is None:
         return None
     return {rows: values[rows][row], columns: values[columns][column]}
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import streamlit as st
 
 from crossguard_app.presenters.queue_filter import QueueFilter, author_names, slice_names
 from crossguard_app.presenters.wording import TITLES
-from crossguard_app.state import among, index_of, query, remember
+from crossguard_app.state import among, index_of, query, remember, several, whole
 from curate.annotations import IssueState, IssueType
 from curate.workflows.project import Project
 
@@ -39,7 +38,7 @@ def queue_filter(project: Project) -> QueueFilter:
         types = st.multiselect(
             "Types",
             kinds,
-            _several("type", kinds),
+            several("type", kinds),
             key="queue-types",
             format_func=lambda name: TITLES[IssueType(name)],
             placeholder="All types of issues",
@@ -49,7 +48,7 @@ def queue_filter(project: Project) -> QueueFilter:
         labels = st.multiselect(
             "Classes",
             classes,
-            _several("class", classes),
+            several("class", classes),
             key="queue-classes",
             placeholder="All classes",
             label_visibility=_HIDDEN,
@@ -70,15 +69,10 @@ def queue_filter(project: Project) -> QueueFilter:
     )
 
 
-def _several(name: str, options: Sequence[str]) -> list[str]:
-    return [value for value in (query(name) or "").split(",") if value in options]
-
-
 def _percents(text: str | None) -> tuple[int, int]:
-    low, _, high = (text or "").partition("-")
-    if low.isdecimal() and high.isdecimal() and 0 <= int(low) <= int(high) <= 100:
-        return int(low), int(high)
-    return 0, 100
+    first, _, last = (text or "").partition("-")
+    low, high = whole(first, 0, 100), whole(last, 0, 100)
+    return (low, high) if low is not None and high is not None and low <= high else (0, 100)
 
 
 def _more(project: Project) -> tuple[str | None, str | None, str | None, int, int]:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from crossguard_app.presenters.runs import run_title
 from crossguard_app.resources import current_project
-from crossguard_app.state import among, query, remember
+from crossguard_app.state import among, remember, several
 from crossguard_app.views.charts import run_legend
 from crossguard_app.views.map_parts import leave
 from crossguard_app.views.parts import empty_state, nothing_to_look_at
@@ -57,7 +57,7 @@ def _choose(project: Project, runs: list[RunRecord]) -> list[RunRecord]:
     """The runs to look at, oldest first; the newest trained ones when nothing was chosen."""
     by_id = {run.id: run for run in runs}
     versions = {record.id: record for record in project.store.versions()}
-    asked = [run_id for run_id in (query("runs") or "").split(",") if run_id in by_id]
+    asked = several("runs", by_id)
     trained = [run.id for run in runs if run.kind == "train"] or list(by_id)
     ids = st.multiselect(
         "Runs",

@@ -29,7 +29,7 @@ from crossguard_app.presenters.scene import (
 )
 from crossguard_app.presenters.shapes import class_colors
 from crossguard_app.resources import current_project
-from crossguard_app.state import among, may_change, query, remember, reviewer
+from crossguard_app.state import among, may_change, query, remember, reviewer, whole
 from crossguard_app.views.charts import show, tooltip
 from crossguard_app.views.map_parts import leave, walk
 from crossguard_app.views.parts import empty_state, hint_panel, nothing_to_look_at
@@ -69,7 +69,8 @@ class _Places:
         """The place behind "ghosts:3"."""
         layer, _, number = name.partition(":")
         places = {"ghosts": self.ghosts, "standing": self.standing}.get(layer, [])
-        return places[int(number)] if number.isdigit() and int(number) < len(places) else None
+        at = whole(number, 0, len(places) - 1)
+        return None if at is None else places[at]
 
 
 def _stamp(project: Project) -> str:
