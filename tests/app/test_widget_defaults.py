@@ -26,6 +26,17 @@ def test_learning_curves_tell_their_defaults_on_every_run() -> None:
         assert list(page.button_group[0].proto.default) == [2]
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"), [("nan", 0.6), ("inf", 0.6), ("five", 0.6), ("-3", 0.0), ("7", 0.99)]
+)
+def test_a_smoothing_that_is_none_is_the_usual_one(said, meant) -> None:
+    page = AppTest.from_function(_curves)
+    page.query_params["smooth"] = said
+    page.run()
+    assert not page.exception
+    assert page.slider[0].value == meant
+
+
 def test_what_was_changed_stays_and_the_default_follows() -> None:
     page = AppTest.from_function(_curves).run()
     page.slider[0].set_value(0.3).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -23,9 +24,10 @@ _X_TITLES = {"step": "Step", "relative": "Seconds of training", "wall": "Time (U
 
 def _number(text: str | None, otherwise: float) -> float:
     try:
-        return min(0.99, max(0.0, float(text or otherwise)))
+        value = float(text or otherwise)
     except ValueError:
         return otherwise
+    return min(0.99, max(0.0, value)) if math.isfinite(value) else otherwise
 
 
 def _options() -> tuple[CurveOptions, str]:
