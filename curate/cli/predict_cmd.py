@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -112,6 +113,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+    if not all(re.fullmatch(r"[1-9][0-9]{0,4}", side) for side in (width, height)):
         raise ConfigError(f"expected WIDTHxHEIGHT such as 1920x1080, got {text!r}", item="--frame-size")
     return int(width), int(height)
